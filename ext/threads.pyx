@@ -1,0 +1,96 @@
+"""How many threads a kernel gets. The only place that decides.
+
+A kernel asks plan_threads(nanoseconds) with an estimate of its work on one thread and passes the answer to num_threads(...) of its
+one parallel region. How the work is cut must depend on shapes only, never on this number: then the bits do not depend on it.
+"""
+import math
+import os
+
+from libc.stdint cimport int64_t
+
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    #include <pthread.h>
+    /* libgomp's worker threads do not survive a fork: a child that enters a parallel region would wait for them for ever.
+       Ending them in the parent just before the fork leaves both sides to start new ones at their next region. */
+    static void mg_before_fork(void) { omp_pause_resource_all(omp_pause_hard); }
+    static void mg_make_fork_safe(void) { pthread_atfork(mg_before_fork, NULL, NULL); }
+    #define MG_OPENMP _OPENMP
+    #else
+    static void mg_make_fork_safe(void) {}
+    #define MG_OPENMP 0
+    #endif
+    """
+    void mg_make_fork_safe()
+    const int MG_OPENMP
+
+
+# A parallel region costs 5-10 us with warm threads and far more beside a busy neighbour, so it must save more than that:
+# below this much work (in ns on one thread) a kernel runs on the caller's thread alone.
+cdef int64_t MIN_PARALLEL_NS = 40_000
+
+cdef int num_threads = 1
+
+
+cdef int plan_threads(int64_t nanoseconds) noexcept nogil:
+    """Threads for a kernel whose work takes about this long on one thread."""
+    return 1 if nanoseconds < MIN_PARALLEL_NS else num_threads
+
+
+def get_num_threads() -> int:
+    """The number of threads that large kernels use."""
+    return num_threads
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads that large kernels use. Results do not depend on it, bit for bit.
+
+    Raises TypeError for a non-integer and RuntimeError for n < 1.
+    """
+    global num_threads
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise TypeError(f"set_num_threads expects an int, but got {type(n).__name__}")
+    if n < 1:
+        raise RuntimeError(f"set_num_threads expects a positive integer, but got {n}")
+    num_threads = min(n, 1024) if MG_OPENMP else 1
+
+
+def openmp_version() -> int:
+    """The date of the OpenMP standard that the library was built with (201511 is 4.5), 0 without OpenMP."""
+    return MG_OPENMP
+
+
+def _cgroup_quota() -> float:
+    """The CPU quota of this process's control group in cores, inf where there is none (Linux, cgroup v2 and v1)."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        try:
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file:
+                quota = file.read().strip()
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as file:
+                period = file.read().strip()
+        except OSError:
+            return math.inf
+    if quota in ("max", "-1"):
+        return math.inf
+    try:
+        return int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):
+        return math.inf
+
+
+def _default_threads() -> int:
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, math.ceil(_cgroup_quota()) if _cgroup_quota() < affinity else affinity))
+
+
+set_num_threads(_default_threads())
+mg_make_fork_safe()
