@@ -1,0 +1,15 @@
+"""The op table: one row an op, in one module a family. ROWS is what tests/test_ops.py runs."""
+
+from tests.op_table import conv, elementwise, gemm, nn, norm, pool, resize, tensor
+from tests.op_table.row import Op
+
+ROWS: list[Op] = [
+    *conv.ROWS,
+    *elementwise.ROWS,
+    *gemm.ROWS,
+    *nn.ROWS,
+    *norm.ROWS,
+    *pool.ROWS,
+    *resize.ROWS,
+    *tensor.ROWS,
+]

@@ -1,0 +1,5 @@
+"""Normalisations and losses."""
+
+from tests.op_table.row import Op
+
+ROWS: list[Op] = []

@@ -1,0 +1,5 @@
+"""Pooling and unpooling."""
+
+from tests.op_table.row import Op
+
+ROWS: list[Op] = []

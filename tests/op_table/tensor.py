@@ -1,0 +1,5 @@
+"""Arithmetic, comparisons, shapes, indexing."""
+
+from tests.op_table.row import Op
+
+ROWS: list[Op] = []
