@@ -1,0 +1,20 @@
+/* Resizing, padding and sampling: one name for each kernel, for both real types and every instruction set. */
+#ifndef MINIGRAD_RESIZE_H
+#define MINIGRAD_RESIZE_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#define KERNELS "resize_kernels.h"
+#include "multiversion.h"
+
+#define map_planes(x, ...) MG_CALL(map_planes, x)(x, __VA_ARGS__)
+#define sample(x, ...) MG_CALL(sample, x)(x, __VA_ARGS__)
+#define sample_adjoint(g, ...) MG_CALL(sample_adjoint, g)(g, __VA_ARGS__)
+#define sample_weights(g, ...) MG_CALL(sample_weights, g)(g, __VA_ARGS__)
+
+#endif

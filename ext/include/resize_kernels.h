@@ -1,0 +1,275 @@
+/* Linear maps along the axes of an image, and samples of an image at given points. Compiled through multiversion.h: see there for
+   REAL, NAME, LANES, VECTOR, IVECTOR, MG_INT.
+
+   1. map_planes: out[p] = R x[p] C^T for planes x[p] of (height, width), where R (out_height, height) and C (out_width, width) are
+      sparse matrices, given row by row (CSR): output i is the sum over t in [offset[i], offset[i+1]) of weight[t] * input[index[t]].
+      Every way to resize or to pad an axis is such a matrix, and its adjoint is the transposed one: there is no second kernel.
+      A null offset stands for the identity.
+
+   2. sample, sample_adjoint, sample_weights: out[n, c, o] = sum over k of weight[n, k, o] * x[n, c, index[n, k, o]], bilinear in x and
+      weight, and its two adjoints. A negative index stands for a value of zero outside the image.
+
+   Every output element is the work of one thread and is summed in the order of its taps, so no bit depends on their number. */
+
+/* ---- 1. linear maps along axes ---------------------------------------------------------------------------------------------------
+
+   One output row at a time: first the rows are combined into a row of the input's width, vectorised over its columns; then the
+   columns of that row. Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring outputs
+   read with their t-th tap mostly lie within 2 * LANES elements, whatever the resizing, down to half the size: two loads and one
+   permutation fetch them (`window` below). Other blocks gather lane by lane. */
+
+enum NAME(tap_kind) { NAME(window_full), NAME(window_partial), NAME(scattered) };
+
+typedef struct {
+    int64_t base;  /* the first element of the window */
+    int kind;
+} NAME(column_tap);
+
+typedef struct {
+    int64_t blocks;
+    int64_t *first_tap;         /* [blocks + 1] */
+    NAME(column_tap) *taps;     /* [all taps] */
+    MG_INT *lanes;              /* [all taps][LANES]: where in the window, or in the row if scattered; -1 for no tap */
+    REAL *weights;              /* [all taps][LANES] */
+    void *memory;
+} NAME(column_plan);
+
+/* Blocks are of LANES outputs; the last one is moved back to end at the last output, so that a block is short only if out_width is. */
+MG_INLINE int64_t NAME(block_start)(int64_t block, int64_t out_width) {
+    const int64_t start = block * LANES, last = out_width - LANES;
+    return start <= last ? start : last > 0 ? last : 0;
+}
+
+/* Cuts the map of the columns into blocks. Returns 0, or -1 if there is no memory. */
+static int NAME(plan_columns)(NAME(column_plan) *plan, const int64_t *offset, const int32_t *index, const REAL *weight,
+                              int64_t out_width) {
+    const int64_t blocks = (out_width + LANES - 1) / LANES;
+    int64_t total = 0;
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t start = NAME(block_start)(b, out_width);
+        int64_t most = 0;
+        for (int64_t l = 0; l < LANES && start + l < out_width; l++) {
+            const int64_t count = offset[start + l + 1] - offset[start + l];
+            most = count > most ? count : most;
+        }
+        total += most;
+    }
+    const size_t lane_bytes = total * LANES * sizeof(REAL), tap_bytes = total * sizeof(NAME(column_tap));
+    plan->memory = malloc(2 * lane_bytes + tap_bytes + (blocks + 1) * sizeof(int64_t) + 1);
+    if (!plan->memory) return -1;
+    plan->blocks = blocks;
+    plan->lanes = plan->memory;
+    plan->weights = (REAL *)((char *)plan->lanes + lane_bytes);
+    plan->taps = (NAME(column_tap) *)((char *)plan->weights + lane_bytes);
+    plan->first_tap = (int64_t *)((char *)plan->taps + tap_bytes);
+    int64_t tap = 0;
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t start = NAME(block_start)(b, out_width);
+        plan->first_tap[b] = tap;
+        for (int64_t t = 0;; t++) {
+            MG_INT *lanes = plan->lanes + (tap + t) * LANES;
+            REAL *weights = plan->weights + (tap + t) * LANES;
+            int64_t low = INT64_MAX, high = -1;
+            int present = 0;
+            for (int64_t l = 0; l < LANES && start + l < out_width; l++) {
+                const int64_t at = offset[start + l] + t;
+                if (at >= offset[start + l + 1]) continue;
+                if (!present)
+                    for (int64_t j = 0; j < LANES; j++) { lanes[j] = -1; weights[j] = 0; }
+                present++;
+                lanes[l] = index[at];
+                weights[l] = weight[at];
+                low = index[at] < low ? index[at] : low;
+                high = index[at] > high ? index[at] : high;
+            }
+            if (!present) { tap += t; break; }
+            NAME(column_tap) *entry = plan->taps + tap + t;
+            if (ISA_LEVEL > 2 && high - low < 2 * LANES) {
+                entry->kind = present == LANES ? NAME(window_full) : NAME(window_partial);
+                entry->base = low;
+                for (int64_t l = 0; l < LANES; l++) lanes[l] = lanes[l] < 0 ? -1 : lanes[l] - low;
+            } else {
+                entry->kind = NAME(scattered);
+                entry->base = 0;
+            }
+        }
+    }
+    plan->first_tap[blocks] = tap;
+    return 0;
+}
+
+/* The values that one tap of a block reads, in lanes. */
+MG_INLINE VECTOR NAME(fetch)(const REAL *row, const NAME(column_tap) *tap, const MG_INT *lanes) {
+    VECTOR value;
+#if ISA_LEVEL > 2
+    if (tap->kind != NAME(scattered)) {
+        const VECTOR low = *(const VECTOR *)(row + tap->base), high = *(const VECTOR *)(row + tap->base + LANES);
+        const IVECTOR at = *(const IVECTOR *)lanes;
+        value = __builtin_shuffle(low, high, at);
+        if (tap->kind == NAME(window_partial)) value = (VECTOR)((IVECTOR)value & (at >= 0));
+        return value;
+    }
+#endif
+    for (int l = 0; l < LANES; l++) value[l] = lanes[l] < 0 ? 0 : row[lanes[l]];
+    return value;
+}
+
+/* out = (map of the columns) row. row must have 2 * LANES readable elements behind its end. */
+static void NAME(map_row)(const REAL *row, const NAME(column_plan) *plan, REAL *out, int64_t out_width) {
+    for (int64_t b = 0; b < plan->blocks; b++) {
+        const int64_t start = NAME(block_start)(b, out_width), end = plan->first_tap[b + 1];
+        int64_t t = plan->first_tap[b];
+        VECTOR sum = {0};
+        if (t < end) {
+            sum = *(const VECTOR *)(plan->weights + t * LANES) * NAME(fetch)(row, plan->taps + t, plan->lanes + t * LANES);
+            for (t++; t < end; t++)
+                sum += *(const VECTOR *)(plan->weights + t * LANES) * NAME(fetch)(row, plan->taps + t, plan->lanes + t * LANES);
+        }
+        if (out_width >= LANES) *(VECTOR *)(out + start) = sum;
+        else for (int64_t l = 0; l < out_width; l++) out[l] = sum[l];
+    }
+}
+
+/* out = sum of weight[t] * plane[index[t]] over `taps` rows, four rows a pass. */
+static void NAME(combine_rows)(const REAL *plane, int64_t width, const int32_t *index, const REAL *weight, int64_t taps,
+                               REAL *restrict out) {
+    if (taps == 0) memset(out, 0, width * sizeof(REAL));
+    for (int64_t t = 0; t < taps;) {
+        const REAL *r0 = plane + (int64_t)index[t] * width;
+        const REAL w0 = weight[t];
+        if (t == 0 && taps == 1) {
+            #pragma omp simd
+            for (int64_t i = 0; i < width; i++) out[i] = w0 * r0[i];
+            t += 1;
+        } else if (t == 0 && taps < 4) {
+            const REAL *r1 = plane + (int64_t)index[1] * width;
+            const REAL w1 = weight[1];
+            #pragma omp simd
+            for (int64_t i = 0; i < width; i++) out[i] = w0 * r0[i] + w1 * r1[i];
+            t += 2;
+        } else if (t + 4 <= taps) {
+            const REAL *r1 = plane + (int64_t)index[t + 1] * width, *r2 = plane + (int64_t)index[t + 2] * width;
+            const REAL *r3 = plane + (int64_t)index[t + 3] * width;
+            const REAL w1 = weight[t + 1], w2 = weight[t + 2], w3 = weight[t + 3];
+            if (t == 0) {
+                #pragma omp simd
+                for (int64_t i = 0; i < width; i++) out[i] = w0 * r0[i] + w1 * r1[i] + w2 * r2[i] + w3 * r3[i];
+            } else {
+                #pragma omp simd
+                for (int64_t i = 0; i < width; i++) out[i] = out[i] + w0 * r0[i] + w1 * r1[i] + w2 * r2[i] + w3 * r3[i];
+            }
+            t += 4;
+        } else {
+            #pragma omp simd
+            for (int64_t i = 0; i < width; i++) out[i] += w0 * r0[i];
+            t += 1;
+        }
+    }
+}
+
+/* Returns 0, or -1 if there is no memory for the scratch. */
+static int NAME(map_planes)(const REAL *x, const int64_t *row_offset, const int32_t *row_index, const REAL *row_weight,
+                            const int64_t *column_offset, const int32_t *column_index, const REAL *column_weight, REAL *out,
+                            int64_t planes, int64_t height, int64_t width, int64_t out_height, int64_t out_width, int threads) {
+    NAME(column_plan) plan = {0};
+    REAL *scratch = NULL;
+    const int64_t stride = width + 4 * LANES;
+    if (column_offset) {
+        if (NAME(plan_columns)(&plan, column_offset, column_index, column_weight, out_width)) return -1;
+        scratch = calloc(threads * stride, sizeof(REAL));
+        if (!scratch) { free(plan.memory); return -1; }
+    }
+    const REAL *end = x + planes * height * width;
+    #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t i = 0; i < planes * out_height; i++) {
+        const int64_t p = i / out_height, r = i % out_height, first = row_offset ? row_offset[r] : r;
+        const int64_t taps = row_offset ? row_offset[r + 1] - first : 1;
+        const int copies = !row_offset || (taps == 1 && row_weight[first] == 1);
+        const REAL *plane = x + p * height * width, *row = NULL;
+        REAL *to = out + i * out_width;
+        if (copies) row = plane + (row_offset ? row_index[first] : r) * width;
+        if (!column_offset) {
+            if (copies) memcpy(to, row, width * sizeof(REAL));
+            else NAME(combine_rows)(plane, width, row_index + first, row_weight + first, taps, to);
+            continue;
+        }
+        if (!copies || row + width + 2 * LANES > end) {
+#ifdef _OPENMP
+            REAL *buffer = scratch + omp_get_thread_num() * stride;
+#else
+            REAL *buffer = scratch;
+#endif
+            if (copies) memcpy(buffer, row, width * sizeof(REAL));
+            else NAME(combine_rows)(plane, width, row_index + first, row_weight + first, taps, buffer);
+            row = buffer;
+        }
+        NAME(map_row)(row, &plan, to, out_width);
+    }
+    free(scratch);
+    free(plan.memory);
+    return 0;
+}
+
+/* ---- 2. samples at given points ------------------------------------------------------------------------------------------------- */
+
+MG_INLINE REAL NAME(value_at)(const REAL *plane, int32_t index) {
+    const REAL value = plane[index < 0 ? 0 : index];
+    return index < 0 ? 0 : value;
+}
+
+/* out[n, c, o] = sum over k of weight[n, k, o] * x[n, c, index[n, k, o]] */
+static void NAME(sample)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t batch, int64_t channels,
+                         int64_t size, int64_t taps, int64_t points, int threads) {
+    #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t p = 0; p < batch * channels; p++) {
+        const int64_t n = p / channels;
+        const REAL *plane = x + p * size;
+        REAL *restrict to = out + p * points;
+        if (size == 0 || taps == 0) memset(to, 0, points * sizeof(REAL));
+        for (int64_t k = 0; k < taps && size > 0; k++) {
+            const REAL *w = weight + (n * taps + k) * points;
+            const int32_t *at = index + (n * taps + k) * points;
+            if (k == 0) {
+                #pragma omp simd
+                for (int64_t o = 0; o < points; o++) to[o] = w[o] * NAME(value_at)(plane, at[o]);
+            } else {
+                #pragma omp simd
+                for (int64_t o = 0; o < points; o++) to[o] += w[o] * NAME(value_at)(plane, at[o]);
+            }
+        }
+    }
+}
+
+/* gx[n, c, s] = sum over (k, o) with index[n, k, o] = s of weight[n, k, o] * g[n, c, o]; gx must come zeroed */
+static void NAME(sample_adjoint)(const REAL *g, const REAL *weight, const int32_t *index, REAL *gx, int64_t batch, int64_t channels,
+                                 int64_t size, int64_t taps, int64_t points, int threads) {
+    #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t p = 0; p < batch * channels; p++) {
+        const int64_t n = p / channels;
+        const REAL *from = g + p * points;
+        REAL *plane = gx + p * size;
+        for (int64_t k = 0; k < taps; k++) {
+            const REAL *w = weight + (n * taps + k) * points;
+            const int32_t *at = index + (n * taps + k) * points;
+            for (int64_t o = 0; o < points; o++)
+                if (at[o] >= 0) plane[at[o]] += w[o] * from[o];
+        }
+    }
+}
+
+/* gw[n, k, o] = sum over c of g[n, c, o] * x[n, c, index[n, k, o]] */
+static void NAME(sample_weights)(const REAL *g, const REAL *x, const int32_t *index, REAL *gw, int64_t batch, int64_t channels,
+                                 int64_t size, int64_t taps, int64_t points, int threads) {
+    #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t row = 0; row < batch * taps; row++) {
+        const int64_t n = row / taps;
+        const int32_t *at = index + row * points;
+        REAL *restrict to = gw + row * points;
+        memset(to, 0, points * sizeof(REAL));
+        for (int64_t c = 0; c < channels && size > 0; c++) {
+            const REAL *from = g + (n * channels + c) * points, *plane = x + (n * channels + c) * size;
+            #pragma omp simd
+            for (int64_t o = 0; o < points; o++) to[o] += from[o] * NAME(value_at)(plane, at[o]);
+        }
+    }
+}
