@@ -30,14 +30,14 @@ cdef extern from *:
 
 # A parallel region costs 5-10 us with warm threads and far more beside a busy neighbour, so it must save more than that:
 # below this much work (in ns on one thread) a kernel runs on the caller's thread alone.
-cdef int64_t MIN_PARALLEL_NS = 40_000
+cdef int64_t min_parallel_ns = 40_000
 
 cdef int num_threads = 1
 
 
 cdef int plan_threads(int64_t nanoseconds) noexcept nogil:
     """Threads for a kernel whose work takes about this long on one thread."""
-    return 1 if nanoseconds < MIN_PARALLEL_NS else num_threads
+    return 1 if nanoseconds < min_parallel_ns else num_threads
 
 
 def get_num_threads() -> int:
@@ -56,6 +56,15 @@ def set_num_threads(n: int) -> None:
     if n < 1:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {n}")
     num_threads = min(n, 1024) if MG_OPENMP else 1
+
+
+def set_parallel_threshold(int64_t nanoseconds) -> int:
+    """Sets the least work (in ns on one thread) that is spread over threads, and returns what it was. For tests: at 0 even
+    the smallest kernel runs on all threads, so that their results can be compared at small odd sizes."""
+    global min_parallel_ns
+    cdef int64_t before = min_parallel_ns
+    min_parallel_ns = nanoseconds
+    return before
 
 
 def openmp_version() -> int:
