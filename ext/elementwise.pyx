@@ -1,24 +1,567 @@
-"""Elementwise kernels: arrays in, arrays out."""
+"""Elementwise kernels: arrays in, arrays out.
+
+Every function takes numpy arrays of any layout and gives a new C-contiguous array; a 0-d array gives a 0-d array.
+The unary functions and the backward kernels take float32 or float64 and raise TypeError for anything else; the binary functions
+broadcast as numpy does and take any dtype, Python scalars included. NaN goes through, also in maximum and relu.
+
+`<op>_backward(g, saved)` is the gradient for the op's input, where `saved` is the op's output for tanh, sigmoid and relu, and
+its input for the others.
+"""
 import numpy as np
 
 cimport numpy as cnp
-from cython cimport floating
 from libc.stdint cimport int64_t
 
+from minigrad._ext.memory cimport empty
+from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
 
 
-# The C names are macros that pick the function for the pointer's type (isa.h: MG_CALL), hence "...": Cython must not cast.
 cdef extern from "elementwise.h" nogil:
-    void binary_add(...)
+    ctypedef struct unary_kernel:
+        void (*f32)(const float *, float *, int64_t, int) noexcept nogil
+        void (*f64)(const double *, double *, int64_t, int) noexcept nogil
+    ctypedef struct unary_3_kernel:
+        void (*f32)(const float *, float *, int64_t, double, double, double, int) noexcept nogil
+        void (*f64)(const double *, double *, int64_t, double, double, double, int) noexcept nogil
+    ctypedef struct grad_3_kernel:
+        void (*f32)(const float *, const float *, float *, int64_t, double, double, double, int) noexcept nogil
+        void (*f64)(const double *, const double *, double *, int64_t, double, double, double, int) noexcept nogil
+    ctypedef struct binary_kernel:
+        void (*f32)(const float *, const int64_t *, const float *, const int64_t *, float *, const int64_t *,
+                    int) noexcept nogil
+        void (*f64)(const double *, const int64_t *, const double *, const int64_t *, double *, const int64_t *,
+                    int) noexcept nogil
+        void (*flat_f32)(const float *, int64_t, const float *, int64_t, float *, int64_t, int) noexcept nogil
+        void (*flat_f64)(const double *, int64_t, const double *, int64_t, double *, int64_t, int) noexcept nogil
+
+    const binary_kernel ADD "MG_BINARY_KERNEL(binary_add)"
+    const binary_kernel SUB "MG_BINARY_KERNEL(binary_sub)"
+    const binary_kernel MUL "MG_BINARY_KERNEL(binary_mul)"
+    const binary_kernel DIV "MG_BINARY_KERNEL(binary_div)"
+    const binary_kernel MAXIMUM "MG_BINARY_KERNEL(binary_maximum)"
+    const binary_kernel MINIMUM "MG_BINARY_KERNEL(binary_minimum)"
+    const binary_kernel PRELU "MG_BINARY_KERNEL(binary_prelu)"
+    const binary_kernel TANH_BACKWARD "MG_BINARY_KERNEL(binary_tanh_backward)"
+    const binary_kernel SIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_sigmoid_backward)"
+    const binary_kernel RELU_BACKWARD "MG_BINARY_KERNEL(binary_relu_backward)"
+    const binary_kernel GELU_BACKWARD "MG_BINARY_KERNEL(binary_gelu_backward)"
+    const binary_kernel GELU_TANH_BACKWARD "MG_BINARY_KERNEL(binary_gelu_tanh_backward)"
+    const binary_kernel SILU_BACKWARD "MG_BINARY_KERNEL(binary_silu_backward)"
+    const binary_kernel MISH_BACKWARD "MG_BINARY_KERNEL(binary_mish_backward)"
+    const binary_kernel LOGSIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_logsigmoid_backward)"
+    const binary_kernel HARDSIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_hardsigmoid_backward)"
+    const binary_kernel HARDSWISH_BACKWARD "MG_BINARY_KERNEL(binary_hardswish_backward)"
+    const unary_kernel NEG "MG_KERNEL(unary_kernel, unary_neg)"
+    const unary_kernel ABS "MG_KERNEL(unary_kernel, unary_abs)"
+    const unary_kernel SIGN "MG_KERNEL(unary_kernel, unary_sign)"
+    const unary_kernel SQUARE "MG_KERNEL(unary_kernel, unary_square)"
+    const unary_kernel RECIPROCAL "MG_KERNEL(unary_kernel, unary_reciprocal)"
+    const unary_kernel SQRT "MG_KERNEL(unary_kernel, unary_sqrt)"
+    const unary_kernel RSQRT "MG_KERNEL(unary_kernel, unary_rsqrt)"
+    const unary_kernel EXP "MG_KERNEL(unary_kernel, unary_exp)"
+    const unary_kernel EXPM1 "MG_KERNEL(unary_kernel, unary_expm1)"
+    const unary_kernel LOG "MG_KERNEL(unary_kernel, unary_log)"
+    const unary_kernel LOG1P "MG_KERNEL(unary_kernel, unary_log1p)"
+    const unary_kernel TANH "MG_KERNEL(unary_kernel, unary_tanh)"
+    const unary_kernel SIGMOID "MG_KERNEL(unary_kernel, unary_sigmoid)"
+    const unary_kernel ERF "MG_KERNEL(unary_kernel, unary_erf)"
+    const unary_kernel RELU "MG_KERNEL(unary_kernel, unary_relu)"
+    const unary_kernel GELU "MG_KERNEL(unary_kernel, unary_gelu)"
+    const unary_kernel GELU_TANH "MG_KERNEL(unary_kernel, unary_gelu_tanh)"
+    const unary_kernel SILU "MG_KERNEL(unary_kernel, unary_silu)"
+    const unary_kernel MISH "MG_KERNEL(unary_kernel, unary_mish)"
+    const unary_kernel SOFTSIGN "MG_KERNEL(unary_kernel, unary_softsign)"
+    const unary_kernel LOGSIGMOID "MG_KERNEL(unary_kernel, unary_logsigmoid)"
+    const unary_kernel HARDSIGMOID "MG_KERNEL(unary_kernel, unary_hardsigmoid)"
+    const unary_kernel HARDSWISH "MG_KERNEL(unary_kernel, unary_hardswish)"
+    const unary_3_kernel LEAKY_RELU "MG_KERNEL(unary_3_kernel, unary_leaky_relu)"
+    const unary_3_kernel ELU "MG_KERNEL(unary_3_kernel, unary_elu)"
+    const unary_3_kernel HARDTANH "MG_KERNEL(unary_3_kernel, unary_hardtanh)"
+    const unary_3_kernel SOFTPLUS "MG_KERNEL(unary_3_kernel, unary_softplus)"
+    const unary_3_kernel THRESHOLD "MG_KERNEL(unary_3_kernel, unary_threshold)"
+    const unary_3_kernel HARDSHRINK "MG_KERNEL(unary_3_kernel, unary_hardshrink)"
+    const unary_3_kernel SOFTSHRINK "MG_KERNEL(unary_3_kernel, unary_softshrink)"
+    const grad_3_kernel LEAKY_RELU_BACKWARD "MG_KERNEL(grad_3_kernel, grad_leaky_relu)"
+    const grad_3_kernel ELU_BACKWARD "MG_KERNEL(grad_3_kernel, grad_elu)"
+    const grad_3_kernel HARDTANH_BACKWARD "MG_KERNEL(grad_3_kernel, grad_hardtanh)"
+    const grad_3_kernel SOFTPLUS_BACKWARD "MG_KERNEL(grad_3_kernel, grad_softplus)"
+    const grad_3_kernel THRESHOLD_BACKWARD "MG_KERNEL(grad_3_kernel, grad_threshold)"
+    const grad_3_kernel SHRINK_BACKWARD "MG_KERNEL(grad_3_kernel, grad_shrink)"
 
 
-def add(const floating[::1] x, const floating[::1] y, floating[::1] out):
-    """out = x + y, elementwise."""
-    cdef int64_t n = out.shape[0]
-    if n == 0:
-        return
+cdef cnp.ndarray contiguous(object x, str name):
+    """x as an aligned C-contiguous array of float32 or float64."""
+    if isinstance(x, np.generic):
+        x = np.asarray(x)
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{name} expects a numpy array, but got {type(x).__name__}")
+    cdef int typenum = cnp.PyArray_TYPE(<cnp.ndarray> x)
+    if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64:
+        raise TypeError(f"{name} expects a float32 or float64 array, but got {x.dtype}")
+    return cnp.PyArray_FROMANY(x, typenum, 0, 0, cnp.NPY_ARRAY_CARRAY_RO)
+
+
+# The cost of a float32 in picoseconds on one thread, for plan_threads: vectorised, from cache. A float64 takes twice as long.
+cdef enum:
+    MOVE = 200
+    CHEAP = 400
+    TRANSCENDENTAL = 900
+    HEAVY = 1800
+
+
+cdef int threads_for(int64_t n, int64_t picoseconds, bint is_float) noexcept nogil:
+    return plan_threads(n * picoseconds // (1000 if is_float else 500))
+
+
+cdef cnp.ndarray unary(object x, str name, unary_kernel kernel, int64_t cost):
+    cdef cnp.ndarray source = contiguous(x, name)
+    cdef int typenum = cnp.PyArray_TYPE(source)
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), typenum)
+    cdef const void *from_ = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef int64_t n = cnp.PyArray_SIZE(source)
+    cdef int threads = threads_for(n, cost, typenum == cnp.NPY_FLOAT32)
     with nogil:
-        binary_add(&x[0], 1, &y[0], 1, &out[0], n, plan_threads(n))
+        if typenum == cnp.NPY_FLOAT32:
+            kernel.f32(<const float *> from_, <float *> to, n, threads)
+        else:
+            kernel.f64(<const double *> from_, <double *> to, n, threads)
+    return out
+
+
+cdef cnp.ndarray unary_3(object x, str name, unary_3_kernel kernel, int64_t cost, double p, double q, double r):
+    cdef cnp.ndarray source = contiguous(x, name)
+    cdef int typenum = cnp.PyArray_TYPE(source)
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), typenum)
+    cdef const void *from_ = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef int64_t n = cnp.PyArray_SIZE(source)
+    cdef int threads = threads_for(n, cost, typenum == cnp.NPY_FLOAT32)
+    with nogil:
+        if typenum == cnp.NPY_FLOAT32:
+            kernel.f32(<const float *> from_, <float *> to, n, p, q, r, threads)
+        else:
+            kernel.f64(<const double *> from_, <double *> to, n, p, q, r, threads)
+    return out
+
+
+cdef cnp.ndarray grad_3(object g, object x, str name, grad_3_kernel kernel, int64_t cost, double p, double q, double r):
+    cdef cnp.ndarray incoming = contiguous(g, name), source = contiguous(x, name)
+    cdef int typenum = cnp.PyArray_TYPE(source)
+    if cnp.PyArray_TYPE(incoming) != typenum or not cnp.PyArray_SAMESHAPE(incoming, source):
+        raise ValueError(f"{name}: g is {g.dtype} {g.shape} but the saved array is {x.dtype} {x.shape}")
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), typenum)
+    cdef const void *along = cnp.PyArray_DATA(incoming)
+    cdef const void *from_ = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef int64_t n = cnp.PyArray_SIZE(source)
+    cdef int threads = threads_for(n, cost, typenum == cnp.NPY_FLOAT32)
+    with nogil:
+        if typenum == cnp.NPY_FLOAT32:
+            kernel.f32(<const float *> along, <const float *> from_, <float *> to, n, p, q, r, threads)
+        else:
+            kernel.f64(<const double *> along, <const double *> from_, <double *> to, n, p, q, r, threads)
+    return out
+
+
+cdef enum:
+    MAX_NDIM = 64
+
+
+cdef struct Plan:
+    # The loops of a binary operation: a box of at most three dimensions, steps counted in elements.
+    int ndim
+    cnp.npy_intp out_shape[MAX_NDIM]
+    int64_t n
+    int64_t shape[3]
+    int64_t x_steps[3]
+    int64_t y_steps[3]
+
+
+cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
+    """Broadcasts x and y and merges neighbouring dimensions. False where the kernels do not reach: shapes that do
+    not broadcast, more than three merged dimensions, or an innermost step other than 0 and 1."""
+    cdef int nx = cnp.PyArray_NDIM(x), ny = cnp.PyArray_NDIM(y), ndim = max(nx, ny), i, merged = 0
+    cdef int64_t size_x, size_y, size, step_x, step_y, item = cnp.PyArray_ITEMSIZE(x)
+    cdef int64_t shape[3]
+    cdef int64_t x_steps[3]
+    cdef int64_t y_steps[3]
+    plan.ndim, plan.n = ndim, 1
+    for i in range(3):
+        shape[i], x_steps[i], y_steps[i] = 1, 0, 0
+    for i in range(1, ndim + 1):  # from the innermost dimension outwards
+        size_x = cnp.PyArray_DIM(x, nx - i) if i <= nx else 1
+        size_y = cnp.PyArray_DIM(y, ny - i) if i <= ny else 1
+        if size_x != size_y and size_x != 1 and size_y != 1:
+            return False
+        size = size_y if size_x == 1 else size_x
+        plan.out_shape[ndim - i] = size
+        plan.n *= size
+        if size == 1:
+            continue
+        step_x = cnp.PyArray_STRIDE(x, nx - i) // item if size_x != 1 else 0
+        step_y = cnp.PyArray_STRIDE(y, ny - i) // item if size_y != 1 else 0
+        if merged and step_x == x_steps[merged - 1] * shape[merged - 1] and step_y == y_steps[merged - 1] * shape[merged - 1]:
+            shape[merged - 1] *= size
+            continue
+        if merged == 3:
+            return False
+        if merged == 0 and (step_x < 0 or step_x > 1 or step_y < 0 or step_y > 1):
+            return False
+        shape[merged], x_steps[merged], y_steps[merged] = size, step_x, step_y
+        merged += 1
+    for i in range(3):
+        plan.shape[i], plan.x_steps[i], plan.y_steps[i] = shape[2 - i], x_steps[2 - i], y_steps[2 - i]
+    return True
+
+
+cdef cnp.ndarray scalar_like(object x, object other):
+    """x as an array; a Python number beside a float array takes that array's dtype."""
+    cdef bint adopts = isinstance(x, (int, float)) and isinstance(other, np.ndarray) and other.dtype.kind == "f"
+    return np.asarray(x, other.dtype if adopts else None)
+
+
+cdef object binary(object x, object y, object ufunc, binary_kernel kernel, int64_t cost):
+    cdef Plan plan
+    cdef cnp.ndarray a, b, out
+    cdef int typenum, threads
+    cdef bint is_float
+    cdef const void *pa
+    cdef const void *pb
+    cdef void *to
+    if not isinstance(x, np.ndarray):
+        x = scalar_like(x, y)
+    if not isinstance(y, np.ndarray):
+        y = scalar_like(y, x)
+    a, b = x, y
+    typenum = cnp.PyArray_TYPE(a)
+    is_float = typenum == cnp.NPY_FLOAT32
+    if not (is_float or typenum == cnp.NPY_FLOAT64) or cnp.PyArray_TYPE(b) != typenum \
+            or not (cnp.PyArray_ISBEHAVED_RO(a) and cnp.PyArray_ISBEHAVED_RO(b)) or not plan_binary(a, b, &plan):
+        return by_ufunc(x, y, ufunc)
+    out = empty(plan.ndim, plan.out_shape, typenum)
+    pa, pb, to = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(out)
+    threads = threads_for(plan.n, cost, is_float)
+    with nogil:
+        if plan.n == 0:
+            pass
+        elif plan.shape[0] * plan.shape[1] == 1:
+            if is_float:
+                kernel.flat_f32(<const float *> pa, plan.x_steps[2], <const float *> pb, plan.y_steps[2], <float *> to, plan.n,
+                                threads)
+            else:
+                kernel.flat_f64(<const double *> pa, plan.x_steps[2], <const double *> pb, plan.y_steps[2], <double *> to,
+                                plan.n, threads)
+        elif is_float:
+            kernel.f32(<const float *> pa, plan.x_steps, <const float *> pb, plan.y_steps, <float *> to, plan.shape, threads)
+        else:
+            kernel.f64(<const double *> pa, plan.x_steps, <const double *> pb, plan.y_steps, <double *> to, plan.shape, threads)
+    return out
+
+
+cdef object by_ufunc(object x, object y, object ufunc):
+    """The general path of a binary function: numpy's ufunc, into an array of ours. Without one (None): TypeError."""
+    if ufunc is None:
+        raise TypeError("expected float32 or float64 arrays of one dtype that broadcast in at most 3 merged dimensions, got "
+                        f"{x.dtype} {x.shape} and {y.dtype} {y.shape}")
+    dtype = ufunc.resolve_dtypes((x.dtype, y.dtype, None))[2]
+    out = empty_array(np.broadcast_shapes(x.shape, y.shape), dtype)
+    with np.errstate(all="ignore"):
+        return ufunc(x, y, out=out)
+
+
+cdef object backward(object g, object saved, str name, binary_kernel kernel, int64_t cost):
+    """A backward kernel of two arrays of one shape; g may be an expanded view (steps of 0)."""
+    cdef cnp.ndarray source = contiguous(saved, name)
+    cdef cnp.ndarray incoming = g
+    if cnp.PyArray_TYPE(incoming) != cnp.PyArray_TYPE(source) or not cnp.PyArray_SAMESHAPE(incoming, source):
+        raise ValueError(f"{name}: g is {g.dtype} {g.shape} but the saved array is {saved.dtype} {saved.shape}")
+    cdef Plan plan
+    if not cnp.PyArray_ISBEHAVED_RO(incoming) or not plan_binary(incoming, source, &plan):
+        incoming = contiguous(g, name)
+    return binary(incoming, source, None, kernel, cost)
+
+
+def add(x, y):
+    """x + y, broadcast as numpy does."""
+    return binary(x, y, np.add, ADD, CHEAP)
+
+
+def sub(x, y):
+    """x - y, broadcast as numpy does."""
+    return binary(x, y, np.subtract, SUB, CHEAP)
+
+
+def mul(x, y):
+    """x * y, broadcast as numpy does."""
+    return binary(x, y, np.multiply, MUL, CHEAP)
+
+
+def div(x, y):
+    """x / y, broadcast as numpy does."""
+    return binary(x, y, np.true_divide, DIV, CHEAP)
+
+
+def maximum(x, y):
+    """The larger of x and y, NaN where either is NaN."""
+    return binary(x, y, np.maximum, MAXIMUM, CHEAP)
+
+
+def minimum(x, y):
+    """The smaller of x and y, NaN where either is NaN."""
+    return binary(x, y, np.minimum, MINIMUM, CHEAP)
+
+
+def pow(x, y):
+    """x^y, broadcast as numpy does. The exponents 2, 0.5 and -1 as scalars have kernels of their own."""
+    exponent = y.item() if isinstance(y, np.ndarray) and y.ndim == 0 else y
+    if isinstance(exponent, (int, float)) and isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64) \
+            and not (isinstance(y, np.ndarray) and y.dtype != x.dtype):
+        if exponent == 2:
+            return square(x)
+        if exponent == 0.5:
+            return sqrt(x)
+        if exponent == -1:
+            return reciprocal(x)
+        y = np.asarray(exponent, x.dtype)
+    elif not isinstance(x, np.ndarray):
+        x = scalar_like(x, y)
+    return by_ufunc(x, np.asarray(y), np.power)
+
+
+def prelu(x, weight):
+    """x where x > 0, weight x elsewhere; weight is broadcast as numpy does."""
+    return binary(x, weight, None, PRELU, CHEAP)
+
+
+def neg(x):
+    """-x."""
+    return unary(x, "neg", NEG, MOVE)
+
+
+def abs(x):
+    """|x|."""
+    return unary(x, "abs", ABS, MOVE)
+
+
+def sign(x):
+    """-1, 0 or 1 with the sign of x (NaN for NaN)."""
+    return unary(x, "sign", SIGN, MOVE)
+
+
+def square(x):
+    """x^2."""
+    return unary(x, "square", SQUARE, MOVE)
+
+
+def reciprocal(x):
+    """1 / x."""
+    return unary(x, "reciprocal", RECIPROCAL, CHEAP)
+
+
+def sqrt(x):
+    """The square root of x, NaN below 0."""
+    return unary(x, "sqrt", SQRT, CHEAP)
+
+
+def rsqrt(x):
+    """1 / sqrt(x)."""
+    return unary(x, "rsqrt", RSQRT, CHEAP)
+
+
+def exp(x):
+    """e^x."""
+    return unary(x, "exp", EXP, TRANSCENDENTAL)
+
+
+def expm1(x):
+    """e^x - 1."""
+    return unary(x, "expm1", EXPM1, TRANSCENDENTAL)
+
+
+def log(x):
+    """The natural logarithm: -inf at 0, NaN below."""
+    return unary(x, "log", LOG, TRANSCENDENTAL)
+
+
+def log1p(x):
+    """log(1 + x)."""
+    return unary(x, "log1p", LOG1P, TRANSCENDENTAL)
+
+
+def tanh(x):
+    """The hyperbolic tangent."""
+    return unary(x, "tanh", TANH, TRANSCENDENTAL)
+
+
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return unary(x, "sigmoid", SIGMOID, TRANSCENDENTAL)
+
+
+def erf(x):
+    """The error function."""
+    return unary(x, "erf", ERF, TRANSCENDENTAL)
+
+
+def relu(x):
+    """max(x, 0)."""
+    return unary(x, "relu", RELU, MOVE)
+
+
+def gelu(x):
+    """x Phi(x), Phi the normal distribution function."""
+    return unary(x, "gelu", GELU, HEAVY)
+
+
+def gelu_tanh(x):
+    """x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
+    return unary(x, "gelu_tanh", GELU_TANH, HEAVY)
+
+
+def silu(x):
+    """x sigmoid(x)."""
+    return unary(x, "silu", SILU, TRANSCENDENTAL)
+
+
+def mish(x):
+    """x tanh(softplus(x))."""
+    return unary(x, "mish", MISH, HEAVY)
+
+
+def softsign(x):
+    """x / (1 + |x|)."""
+    return unary(x, "softsign", SOFTSIGN, CHEAP)
+
+
+def logsigmoid(x):
+    """log(sigmoid(x))."""
+    return unary(x, "logsigmoid", LOGSIGMOID, HEAVY)
+
+
+def hardsigmoid(x):
+    """clamp(x + 3, 0, 6) / 6."""
+    return unary(x, "hardsigmoid", HARDSIGMOID, CHEAP)
+
+
+def hardswish(x):
+    """x clamp(x + 3, 0, 6) / 6."""
+    return unary(x, "hardswish", HARDSWISH, CHEAP)
+
+
+def leaky_relu(x, double slope):
+    """x where x > 0, slope x elsewhere."""
+    return unary_3(x, "leaky_relu", LEAKY_RELU, MOVE, slope, 0, 0)
+
+
+def elu(x, double negative, double positive, double inner):
+    """negative (e^(inner x) - 1) where x <= 0, positive x elsewhere: elu, selu and celu."""
+    return unary_3(x, "elu", ELU, TRANSCENDENTAL, negative, positive, inner)
+
+
+def hardtanh(x, double low, double high):
+    """x clamped to [low, high]."""
+    return unary_3(x, "hardtanh", HARDTANH, MOVE, low, high, 0)
+
+
+def softplus(x, double beta, double threshold):
+    """log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
+    return unary_3(x, "softplus", SOFTPLUS, HEAVY, beta, threshold, 0)
+
+
+def threshold(x, double threshold, double value):
+    """x where x > threshold, value elsewhere."""
+    return unary_3(x, "threshold", THRESHOLD, MOVE, threshold, value, 0)
+
+
+def hardshrink(x, double lambd):
+    """0 where |x| <= lambd, x elsewhere."""
+    return unary_3(x, "hardshrink", HARDSHRINK, MOVE, lambd, 0, 0)
+
+
+def softshrink(x, double lambd):
+    """x moved towards 0 by lambd, 0 where |x| <= lambd."""
+    return unary_3(x, "softshrink", SOFTSHRINK, MOVE, lambd, 0, 0)
+
+
+def tanh_backward(g, out):
+    """g (1 - out^2)."""
+    return backward(g, out, "tanh_backward", TANH_BACKWARD, CHEAP)
+
+
+def sigmoid_backward(g, out):
+    """g out (1 - out)."""
+    return backward(g, out, "sigmoid_backward", SIGMOID_BACKWARD, CHEAP)
+
+
+def relu_backward(g, out):
+    """g where out > 0, 0 elsewhere."""
+    return backward(g, out, "relu_backward", RELU_BACKWARD, CHEAP)
+
+
+def gelu_backward(g, x):
+    """g (Phi(x) + x phi(x))."""
+    return backward(g, x, "gelu_backward", GELU_BACKWARD, HEAVY)
+
+
+def gelu_tanh_backward(g, x):
+    """g times the slope of gelu_tanh at x."""
+    return backward(g, x, "gelu_tanh_backward", GELU_TANH_BACKWARD, HEAVY)
+
+
+def silu_backward(g, x):
+    """g s (1 + x (1 - s)), s = sigmoid(x)."""
+    return backward(g, x, "silu_backward", SILU_BACKWARD, HEAVY)
+
+
+def mish_backward(g, x):
+    """g (t + x sigmoid(x) (1 - t^2)), t = tanh(softplus(x))."""
+    return backward(g, x, "mish_backward", MISH_BACKWARD, HEAVY)
+
+
+def logsigmoid_backward(g, x):
+    """g sigmoid(-x)."""
+    return backward(g, x, "logsigmoid_backward", LOGSIGMOID_BACKWARD, TRANSCENDENTAL)
+
+
+def hardsigmoid_backward(g, x):
+    """g / 6 where |x| < 3, 0 elsewhere."""
+    return backward(g, x, "hardsigmoid_backward", HARDSIGMOID_BACKWARD, CHEAP)
+
+
+def hardswish_backward(g, x):
+    """g (x / 3 + 1 / 2) where |x| < 3, 0 below, g above."""
+    return backward(g, x, "hardswish_backward", HARDSWISH_BACKWARD, CHEAP)
+
+
+def leaky_relu_backward(g, x, double slope):
+    """g where x > 0, slope g elsewhere."""
+    return grad_3(g, x, "leaky_relu_backward", LEAKY_RELU_BACKWARD, CHEAP, slope, 0, 0)
+
+
+def elu_backward(g, x, double negative, double positive, double inner):
+    """g negative inner e^(inner x) where x <= 0, positive g elsewhere."""
+    return grad_3(g, x, "elu_backward", ELU_BACKWARD, TRANSCENDENTAL, negative, positive, inner)
+
+
+def hardtanh_backward(g, x, double low, double high):
+    """g where low < x < high, 0 elsewhere."""
+    return grad_3(g, x, "hardtanh_backward", HARDTANH_BACKWARD, CHEAP, low, high, 0)
+
+
+def softplus_backward(g, x, double beta, double threshold):
+    """g sigmoid(beta x), and g where beta x > threshold."""
+    return grad_3(g, x, "softplus_backward", SOFTPLUS_BACKWARD, TRANSCENDENTAL, beta, threshold, 0)
+
+
+def threshold_backward(g, x, double threshold):
+    """g where x > threshold, 0 elsewhere."""
+    return grad_3(g, x, "threshold_backward", THRESHOLD_BACKWARD, CHEAP, threshold, 0, 0)
+
+
+def shrink_backward(g, x, double lambd):
+    """g where |x| > lambd, 0 elsewhere: for hardshrink and softshrink."""
+    return grad_3(g, x, "shrink_backward", SHRINK_BACKWARD, CHEAP, lambd, 0, 0)

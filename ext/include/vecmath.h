@@ -1,12 +1,12 @@
-/* exp, log and their relatives as branch-free inline functions of one REAL, which GCC vectorises inside `#pragma omp simd` loops.
+/* exp, log and their relatives: branch-free inline functions of one REAL, which GCC vectorises in `#pragma omp simd` loops.
 
-   Included at the top of a *_kernels.h (under multiversion.h, see there for REAL, NAME and ISA_LEVEL); several families may share
-   a translation unit. Use: `for (...) out[i] = NAME(v_exp)(x[i]);`
+   Included at the top of a *_kernels.h (under multiversion.h, see there for REAL, NAME and ISA_LEVEL); several families may
+   share a translation unit. Use: `for (...) out[i] = NAME(v_exp)(x[i]);`
 
-   v_exp v_log v_expm1 v_log1p v_tanh v_sigmoid v_erf: within 2 ulp (v_tanh 2.2) of the exact value over all arguments, denormal arguments and
-   results included, IEEE at +-inf, NaN, +-0 and on overflow (tests/test_elementwise_kernels.py measures it). The method is the
-   usual one (Cody and Waite, "Software Manual for the Elementary Functions", 1980; the argument reductions of FreeBSD's msun):
-   reduce by powers of two, then a polynomial. For double v_erf is libm's erf. */
+   v_exp v_log v_expm1 v_log1p v_tanh v_sigmoid v_erf: within 2 ulp (v_tanh 2.3) of the exact value over all arguments, denormal
+   arguments and results included, IEEE at +-inf, NaN, +-0 and on overflow (tests/test_elementwise_kernels.py measures it). The
+   method is the usual one (Cody and Waite, "Software Manual for the Elementary Functions", 1980; the argument reductions of
+   FreeBSD's msun): reduce by powers of two, then a polynomial. For double v_erf is libm's erf. */
 
 #if REAL_IS_FLOAT && ISA_LEVEL == 4 && !defined(MG_VECMATH_F32_V4)
 #define MG_VECMATH_F32_V4
@@ -168,7 +168,7 @@ MG_INLINE REAL NAME(v_log1p)(REAL x) {
     return NAME(v_abs)(x) < VM_TINY ? x : edge;
 }
 
-/* With q = expm1(2 |x|) / 2: tanh |x| = q / (q + 1) = q - q^2 / (q + 1); the second form is the more accurate one for small q. */
+/* With q = expm1(2 |x|) / 2: tanh |x| = q / (q + 1) = q - q^2 / (q + 1); the second form is the better one for small q. */
 MG_INLINE REAL NAME(v_tanh)(REAL x) {
     const REAL a = 2 * NAME(v_abs)(x);
     const REAL q = (REAL)0.5 * NAME(v_expm1)(a > -VM_EXPM1_MIN ? -VM_EXPM1_MIN : a);
@@ -177,7 +177,8 @@ MG_INLINE REAL NAME(v_tanh)(REAL x) {
     return NAME(v_abs)(x) < VM_TINY ? x : y;
 }
 
-/* 1 / (1 + exp(-x)), relatively accurate in the lower tail as well. With e = exp(-|x|): sigmoid(-|x|) = e / (1 + e) = e - e^2 / (1 + e). */
+/* 1 / (1 + exp(-x)), relatively accurate in the lower tail as well. With e = exp(-|x|):
+   sigmoid(-|x|) = e / (1 + e) = e - e^2 / (1 + e). */
 MG_INLINE REAL NAME(v_sigmoid)(REAL x) {
     const REAL e = NAME(v_exp)(-NAME(v_abs)(x));
     const REAL w = e / (1 + e);
