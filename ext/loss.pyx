@@ -1,0 +1,150 @@
+"""softmax, cross entropy, negative log likelihood and squared error kernels. Classes are the middle axis of (N, C, D)."""
+import numpy as np
+
+cimport numpy as cnp
+from cython cimport floating
+from libc.stdint cimport int64_t
+
+from minigrad._ext.threads cimport plan_threads
+
+cnp.import_array()
+
+
+# The C names are macros that pick the function for the pointer's type (isa.h: MG_CALL), hence "...": Cython must not cast.
+cdef extern from "loss.h" nogil:
+    void softmax_forward_c "softmax_forward"(...)
+    void softmax_backward_c "softmax_backward"(...)
+    void cross_entropy_forward_c "cross_entropy_forward"(...)
+    void cross_entropy_backward_c "cross_entropy_backward"(...)
+    void nll_forward_c "nll_forward"(...)
+    void nll_backward_c "nll_backward"(...)
+    void squared_error_c "squared_error"(...)
+    void scaled_difference_c "scaled_difference"(...)
+    const int LOSS_MEAN_SEGMENT
+
+
+cdef inline const floating* data(const floating[::1] x) noexcept nogil:
+    """The first element's address, NULL for None and for an empty array."""
+    if x is None or x.shape[0] == 0:
+        return NULL
+    return &x[0]
+
+
+def softmax_forward(const floating[:, :, ::1] x, floating[:, :, ::1] out, bint logarithm):
+    """out = softmax of x (outer, n, inner) over the middle axis, or (logarithm) its logarithm."""
+    cdef int64_t outer = x.shape[0], n = x.shape[1], inner = x.shape[2]
+    if outer * n * inner == 0:
+        return
+    with nogil:
+        softmax_forward_c(&x[0, 0, 0], &out[0, 0, 0], <int> logarithm, outer, n, inner, plan_threads(outer * n * inner))
+
+
+def softmax_backward(const floating[:, :, ::1] g, const floating[:, :, ::1] y, floating[:, :, ::1] gx, bint logarithm):
+    """gx = y (g - sum g y) for y = softmax(x), or (logarithm) gx = g - exp(y) sum g for y = log_softmax(x)."""
+    cdef int64_t outer = y.shape[0], n = y.shape[1], inner = y.shape[2]
+    if outer * n * inner == 0:
+        return
+    with nogil:
+        softmax_backward_c(&g[0, 0, 0], &y[0, 0, 0], &gx[0, 0, 0], <int> logarithm, outer, n, inner,
+                           plan_threads(outer * n * inner))
+
+
+def find_bad_target(const int64_t[::1] target, int64_t classes, int64_t ignore):
+    """The position of the first target that is neither in [0, classes) nor `ignore`, -1 if there is none."""
+    cdef int64_t i, count = target.shape[0], found = -1
+    with nogil:
+        for i in range(count):
+            if (target[i] < 0 or target[i] >= classes) and target[i] != ignore:
+                found = i
+                break
+    return found
+
+
+def cross_entropy_forward(const floating[:, :, ::1] x, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
+                          double smoothing, floating[::1] losses, floating[::1] maxima, floating[::1] logs):
+    """Writes the loss, the largest logit and log(sum(exp(x - max))) of each of the N * D positions of x (N, C, D).
+
+    Returns the sum of the losses and the sum of the weights of the targets that are not `ignore`. weight (C) may be None. The
+    targets have been checked.
+    """
+    cdef int64_t N = x.shape[0], C = x.shape[1], D = x.shape[2]
+    cdef double[2] totals
+    cdef const floating *w = data(weight)
+    totals[0] = totals[1] = 0
+    if N * D == 0:
+        return 0.0, 0.0
+    if C == 0:                                       # every target is ignored: there is no other that passes validation
+        losses[:] = 0
+        return 0.0, 0.0
+    with nogil:
+        cross_entropy_forward_c(&x[0, 0, 0], &target[0], w, ignore, smoothing, &losses[0], &maxima[0], &logs[0], &totals[0],
+                                N, C, D, plan_threads(N * C * D + 20 * N * D))
+    return totals[0], totals[1]
+
+
+def cross_entropy_backward(const floating[::1] g, double scale, const floating[:, :, ::1] x, const int64_t[::1] target,
+                           const floating[::1] weight, int64_t ignore, double smoothing, const floating[::1] maxima,
+                           const floating[::1] logs, floating[:, :, ::1] gx):
+    """gx of the losses of cross_entropy_forward for the incoming gradient g * scale; g has one element, or one a position."""
+    cdef int64_t N = x.shape[0], C = x.shape[1], D = x.shape[2], step = 1 if g.shape[0] > 1 else 0
+    cdef const floating *w = data(weight)
+    if N * C * D == 0:
+        return
+    with nogil:
+        cross_entropy_backward_c(&g[0], step, scale, &x[0, 0, 0], &target[0], w, ignore, smoothing, &maxima[0], &logs[0],
+                                 &gx[0, 0, 0], N, C, D, plan_threads(N * C * D + 20 * N * D))
+
+
+def nll_forward(const floating[:, :, ::1] x, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
+                floating[::1] losses):
+    """losses = -weight[t] x[n, t, d], 0 where t is `ignore`. Returns the sums of the losses and of the weights that count."""
+    cdef int64_t N = x.shape[0], C = x.shape[1], D = x.shape[2]
+    cdef double[2] totals
+    cdef const floating *w = data(weight)
+    totals[0] = totals[1] = 0
+    if N * D == 0:
+        return 0.0, 0.0
+    if C == 0:
+        losses[:] = 0
+        return 0.0, 0.0
+    with nogil:
+        nll_forward_c(&x[0, 0, 0], &target[0], w, ignore, &losses[0], &totals[0], N, C, D)
+    return totals[0], totals[1]
+
+
+def nll_backward(const floating[::1] g, double scale, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
+                 floating[:, :, ::1] gx):
+    """Writes -weight[t] g scale to gx[n, t, d], which the caller has zeroed; g has one element, or one a position."""
+    cdef int64_t N = gx.shape[0], C = gx.shape[1], D = gx.shape[2], step = 1 if g.shape[0] > 1 else 0
+    cdef const floating *w = data(weight)
+    if N * C * D == 0:
+        return
+    with nogil:
+        nll_backward_c(&g[0], step, scale, &target[0], w, ignore, &gx[0, 0, 0], N, C, D)
+
+
+def squared_error(const floating[::1] x, const floating[::1] y):
+    """The sum of (x - y)^2, added up in REAL over short segments and in double over these, in order."""
+    cdef int64_t n = x.shape[0], blocks = (n + LOSS_MEAN_SEGMENT - 1) // LOSS_MEAN_SEGMENT, b
+    cdef double total = 0
+    cdef double[::1] partial
+    if n == 0:
+        return 0.0
+    if blocks == 1:
+        squared_error_c(&x[0], &y[0], &total, n, 1)
+        return total
+    partial = np.empty(blocks)
+    with nogil:
+        squared_error_c(&x[0], &y[0], &partial[0], n, plan_threads(n // 8))
+        for b in range(blocks):
+            total += partial[b]
+    return total
+
+
+def scaled_difference(const floating[::1] x, const floating[::1] y, double scale, floating[::1] out):
+    """out = (x - y) * scale"""
+    cdef int64_t n = x.shape[0]
+    if n == 0:
+        return
+    with nogil:
+        scaled_difference_c(&x[0], &y[0], scale, &out[0], n, plan_threads(n // 8))
