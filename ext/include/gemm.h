@@ -2,9 +2,13 @@
 #ifndef MINIGRAD_GEMM_H
 #define MINIGRAD_GEMM_H
 
-#define KERNELS "gemm_kernels.h"
+#include "thread_scratch.h"
+
+#define GEMM_TILE_FLOPS 6e6 /* about 40 us of work on one core, what a thread of its own must be worth */
+#define KERNELS "gemm_parallel_kernels.h"
 #include "multiversion.h"
 
 #define gemm_block(M, N, K, A, ...) MG_CALL(gemm_block, A)(M, N, K, A, __VA_ARGS__)
+#define gemm(batch, M, N, K, A, ...) MG_CALL(gemm, A)(batch, M, N, K, A, __VA_ARGS__)
 
 #endif

@@ -7,6 +7,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define MG_X86_GCC 1
+#include <immintrin.h> /* here, outside any #pragma GCC target: its functions keep their own targets */
 #else
 #define MG_X86_GCC 0
 #endif
