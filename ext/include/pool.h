@@ -1,0 +1,72 @@
+/* Pooling: one name for each entry point, for both real types and every instruction set. */
+#ifndef MINIGRAD_POOL_H
+#define MINIGRAD_POOL_H
+
+#include <stdint.h>
+#ifdef _OPENMP
+#include <omp.h>
+#define POOL_THREAD omp_get_thread_num()
+#else
+#define POOL_THREAD 0
+#endif
+
+/* The windows along one axis. Output o reads the elements start[o], start[o] + dilation, ... below stop[o]; there is at least one,
+   and all of them lie in the input. Where stride > 0 these are the taps o * stride - padding + j * dilation, j < kernel, that lie
+   in the input; stride == 0 means windows without such a rule (adaptive pooling), for which dilation is 1. */
+typedef struct {
+    int64_t size, out;                              /* elements of the input and of the output */
+    int64_t kernel, stride, padding, dilation;
+    const int32_t *start, *stop;                    /* out of each, and POOL_SLACK readable elements more behind start */
+    const double *divisor;                          /* average pooling: a sum is divided by the product over the three axes */
+} pool_axis;
+
+#define POOL_SLACK 16           /* at least the LANES of any instruction set */
+#define POOL_COLUMNS 1024       /* outputs of a row that are computed at once: bounds the scratch, keeps it in the first cache */
+#define POOL_BLOCK 8192         /* outputs of a plane after which a new block of rows begins: the unit that threads share out */
+
+static inline int64_t pool_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t pool_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Rows of outputs (one for each output index along the first two axes) in a block; the rows of a plane are cut into such blocks. */
+static inline int64_t pool_block_rows(const pool_axis *axes) { return pool_max(1, POOL_BLOCK / pool_max(1, axes[2].out)); }
+
+/* How many taps output o has along this axis. */
+static inline int64_t pool_taps(const pool_axis *axis, int64_t o) {
+    return (axis->stop[o] - axis->start[o] + axis->dilation - 1) / axis->dilation;
+}
+
+/* Whether the windows are the disjoint pairs (0, 1), (2, 3), ..., none of them cut off. */
+static inline int pool_is_pairs(const pool_axis *axis) {
+    return axis->kernel == 2 && axis->stride == 2 && axis->padding == 0 && axis->dilation == 1 && 2 * axis->out <= axis->size;
+}
+
+/* Columns that POOL_COLUMNS outputs of a row can reach, with room for whole vectors at the end. */
+static inline int64_t pool_reach(const pool_axis *axis) {
+    const int64_t count = pool_min(axis->out, POOL_COLUMNS) + POOL_SLACK;
+    return (count - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1 + 2 * POOL_SLACK;
+}
+
+/* REALs of scratch for each thread (an even number, so that pointers at the start are aligned): for max pooling a pointer, an index and
+   a copy of each row of the window, and a copy of a piece of a row of the outputs. */
+static inline int64_t pool_max_scratch(const pool_axis *axes) {
+    if (axes[2].stride == 0) return 0;
+    const int64_t rows = axes[0].kernel * axes[1].kernel;
+    return (rows * (4 + pool_reach(&axes[2])) + 2 * (POOL_COLUMNS + POOL_SLACK) + 1) / 2 * 2;
+}
+
+/* For average pooling the divisors of a row of outputs, and one row of the input with its padding. */
+static inline int64_t pool_avg_scratch(const pool_axis *axes) {
+    return axes[2].size + 2 * axes[2].padding + axes[2].kernel + axes[2].out * axes[2].stride + 3 * POOL_SLACK + axes[2].out;
+}
+
+#define KERNELS "pool_kernels.h"
+#include "multiversion.h"
+
+#define max_pool_forward(x, ...) MG_CALL(max_pool_forward, x)(x, __VA_ARGS__)
+#define avg_pool_forward(x, ...) MG_CALL(avg_pool_forward, x)(x, __VA_ARGS__)
+#define avg_pool_backward(g, ...) MG_CALL(avg_pool_backward, g)(g, __VA_ARGS__)
+#define gather_planes(x, ...) MG_CALL(gather_planes, x)(x, __VA_ARGS__)
+#define scatter_planes(g, ...) MG_CALL(scatter_planes, g)(g, __VA_ARGS__)
+#define scatter_2x2(g, ...) MG_CALL(scatter_2x2, g)(g, __VA_ARGS__)
+
+#endif

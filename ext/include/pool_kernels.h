@@ -1,0 +1,377 @@
+/* Pooling over the last three axes of (planes, D, H, W). Compiled through multiversion.h: see there for REAL, NAME and VECTOR;
+   pool.h holds pool_axis. Lower-dimensional pooling has leading axes of size 1, windows of one element and stride 1.
+
+   Max pooling walks the taps of a window in row-major order and replaces the maximum by a greater element or a NaN, as PyTorch
+   does: the first of equal maxima wins, and the last NaN. A vector holds LANES outputs of one row. */
+
+#include <math.h>
+#include <string.h>
+
+#if LANES == 16
+#define POOL_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define POOL_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define POOL_LANES 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define POOL_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define POOL_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define POOL_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define POOL_ODD 1, 3, 5, 7, 9, 11, 13, 15
+#define POOL_LANES 0, 1, 2, 3, 4, 5, 6, 7
+#define POOL_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define POOL_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif LANES == 4
+#define POOL_EVEN 0, 2, 4, 6
+#define POOL_ODD 1, 3, 5, 7
+#define POOL_LANES 0, 1, 2, 3
+#define POOL_LOW 0, 4, 1, 5
+#define POOL_HIGH 2, 6, 3, 7
+#else
+#define POOL_EVEN 0, 2
+#define POOL_ODD 1, 3
+#define POOL_LANES 0, 1
+#define POOL_LOW 0, 2
+#define POOL_HIGH 1, 3
+#endif
+
+#define POOL_LOAD(p) (*(const VECTOR *)(p))
+#define POOL_STORE(p, v) (*(VECTOR *)(p) = (v))
+#define POOL_SPREAD(a) ((a) - (VECTOR){0})
+#define POOL_SELECT(mask, a, b) ((VECTOR)(((mask) & (IVECTOR)(a)) | (~(mask) & (IVECTOR)(b))))
+#define POOL_ROUND_UP(n) (((n) + LANES - 1) / LANES * LANES)
+
+/* LANES elements p[0], p[s], p[2 s], ... For s == 2 the 2 LANES elements from p on are read, all of which must exist. */
+MG_INLINE VECTOR NAME(pool_load)(const REAL *p, int64_t s) {
+    if (s == 1) return POOL_LOAD(p);
+    if (s == 2) return __builtin_shuffle(POOL_LOAD(p), POOL_LOAD(p + LANES), (IVECTOR){POOL_EVEN});
+    VECTOR v;
+    for (int l = 0; l < LANES; l++) v[l] = p[l * s];
+    return v;
+}
+
+/* One candidate (v, index) in every lane against the maximum so far (m, k). */
+MG_INLINE void NAME(max_step)(VECTOR v, IVECTOR index, VECTOR *m, IVECTOR *k) {
+    const IVECTOR replace = (v > *m) | (v != v);
+    *m = POOL_SELECT(replace, v, *m);
+    *k = (replace & index) | (~replace & *k);
+}
+
+/* The maxima of `count` (a multiple of LANES) neighbouring outputs of one row. rows[r] points at the element of the first output's
+   tap 0 in the r-th row of the window (which may be padding, -inf) and at[r] is its flat index in the plane; first + start[c] is
+   the flat index of the first tap of output c that is not padding. */
+MG_INLINE void NAME(max_columns)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s, int64_t dilation,
+                                 int64_t first, const int32_t *start, int64_t count, REAL *y, int32_t *index) {
+    const IVECTOR lanes = (IVECTOR){POOL_LANES} * (MG_INT)s;
+    for (int64_t c = 0; c < count; c += LANES) {
+        VECTOR m = POOL_SPREAD(-(REAL)INFINITY);
+        IVECTOR k;
+        for (int l = 0; l < LANES; l++) k[l] = (MG_INT)(first + start[c + l]);
+        for (int r = 0; r < n_rows; r++) {
+            const REAL *p = rows[r] + c * s;
+            const IVECTOR base = lanes + (MG_INT)(at[r] + c * s);
+            if (s == 2 && kernel == 2 && dilation == 1) { /* the two taps share their loads */
+                const VECTOR a = POOL_LOAD(p), b = POOL_LOAD(p + LANES);
+                NAME(max_step)(__builtin_shuffle(a, b, (IVECTOR){POOL_EVEN}), base, &m, &k);
+                NAME(max_step)(__builtin_shuffle(a, b, (IVECTOR){POOL_ODD}), base + 1, &m, &k);
+                continue;
+            }
+#pragma GCC unroll 3
+            for (int64_t j = 0; j < kernel; j++)
+                NAME(max_step)(NAME(pool_load)(p + j * dilation, s), base + (MG_INT)(j * dilation), &m, &k);
+        }
+        POOL_STORE(y + c, m);
+        for (int l = 0; l < LANES; l++) index[c + l] = (int32_t)k[l];
+    }
+}
+
+/* max_columns with the common shapes as compile-time constants. */
+static void NAME(max_columns_any)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s,
+                                  int64_t dilation, int64_t first, const int32_t *start, int64_t count, REAL *y, int32_t *index) {
+    if (n_rows == 2 && kernel == 2 && s == 2 && dilation == 1)
+        NAME(max_columns)(rows, at, 2, 2, 2, 1, first, start, count, y, index);
+    else if (n_rows == 3 && kernel == 3 && s == 2 && dilation == 1)
+        NAME(max_columns)(rows, at, 3, 3, 2, 1, first, start, count, y, index);
+    else if (n_rows == 2 && kernel == 3 && s == 2 && dilation == 1)
+        NAME(max_columns)(rows, at, 2, 3, 2, 1, first, start, count, y, index);
+    else if (n_rows == 3 && kernel == 3 && s == 1 && dilation == 1)
+        NAME(max_columns)(rows, at, 3, 3, 1, 1, first, start, count, y, index);
+    else if (s == 1)
+        NAME(max_columns)(rows, at, n_rows, kernel, 1, dilation, first, start, count, y, index);
+    else if (s == 2)
+        NAME(max_columns)(rows, at, n_rows, kernel, 2, dilation, first, start, count, y, index);
+    else
+        NAME(max_columns)(rows, at, n_rows, kernel, s, dilation, first, start, count, y, index);
+}
+
+/* One row of outputs (od, oh) of a plane x, window by window: for windows without a rule. */
+static void NAME(max_row_windows)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, int32_t *index) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    for (int64_t ow = 0; ow < aw->out; ow++) {
+        REAL m = -(REAL)INFINITY;
+        int64_t k = (ad->start[od] * ah->size + ah->start[oh]) * aw->size + aw->start[ow];
+        for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
+            for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
+                const int64_t row = (d * ah->size + h) * aw->size;
+                for (int64_t w = row + aw->start[ow]; w < row + aw->stop[ow]; w += aw->dilation) {
+                    const REAL v = x[w];
+                    if (v > m || v != v) { m = v; k = w; }
+                }
+            }
+        y[ow] = m;
+        index[ow] = (int32_t)k;
+    }
+}
+
+/* One row of outputs (od, oh) of a plane x, in vectors. A row of the input is read where it lies if every tap is inside it and whole
+   vectors end before x_end, else from a copy with -inf around it. Whole vectors are also written, past the end of the row (the next
+   row then overwrites them) but not past y_end, the end of the thread's block. */
+static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
+                                  const REAL *y_end, int32_t *index, REAL *scratch) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    const int64_t s = aw->stride, taps = (aw->kernel - 1) * aw->dilation, reach = pool_reach(aw);
+    const int64_t most_rows = ad->kernel * ah->kernel;
+    const int n_rows = (int)(pool_taps(ad, od) * pool_taps(ah, oh));
+    const REAL **rows = (const REAL **)scratch;
+    int64_t *at = (int64_t *)(rows + most_rows);
+    REAL *copies = (REAL *)(at + most_rows), *y_copy = copies + most_rows * reach;
+    int32_t *index_copy = (int32_t *)(y_copy + POOL_COLUMNS + POOL_SLACK);
+    const int64_t first = (ad->start[od] * ah->size + ah->start[oh]) * aw->size;
+    for (int64_t c0 = 0; c0 < aw->out; c0 += POOL_COLUMNS) {
+        const int64_t n = pool_min(POOL_COLUMNS, aw->out - c0), count = POOL_ROUND_UP(n);
+        const int64_t left = c0 * s - aw->padding, right = left + (n - 1) * s + taps;        /* first and last tap's columns */
+        const int64_t extent = (count - 1) * s + taps + 2 * LANES;                            /* what the loads below may touch */
+        int r = 0;
+        for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
+            for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation, r++) {
+                const int64_t row = (d * ah->size + h) * aw->size;
+                at[r] = row + left;
+                if (left >= 0 && right < aw->size && x_end - (x + row + left) >= extent) {
+                    rows[r] = x + row + left;
+                    continue;
+                }
+                REAL *copy = copies + r * reach;
+                const int64_t from = pool_max(left, 0), to = pool_max(from, pool_min(right + 1, aw->size));
+                for (int64_t i = 0; i < from - left; i++) copy[i] = -(REAL)INFINITY;
+                for (int64_t i = from; i < to; i++) copy[i - left] = x[row + i];
+                for (int64_t i = to - left; i < extent; i++) copy[i] = -(REAL)INFINITY;
+                rows[r] = copy;
+            }
+        const int whole = y_end - (y + c0) >= count;
+        NAME(max_columns_any)(rows, at, n_rows, aw->kernel, s, aw->dilation, first, aw->start + c0, count, whole ? y + c0 : y_copy,
+                              whole ? index + c0 : index_copy);
+        if (!whole)
+            for (int64_t i = 0; i < n; i++) {
+                y[c0 + i] = y_copy[i];
+                index[c0 + i] = index_copy[i];
+            }
+    }
+}
+
+/* y (planes, OD, OH, OW) = max over the windows of x (planes, D, H, W), and the flat index in its plane of each maximum. */
+static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64_t planes, const pool_axis *axes, REAL *scratch,
+                                   int threads) {
+    const int64_t OH = axes[1].out, OW = axes[2].out, rows = axes[0].out * OH;
+    const int64_t plane = axes[0].size * axes[1].size * axes[2].size, scratch_size = pool_max_scratch(axes);
+    const int64_t block_rows = pool_block_rows(axes), blocks = (rows + block_rows - 1) / block_rows;
+    const REAL *x_end = x + planes * plane;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t b = 0; b < planes * blocks; b++) {
+        const int64_t p = b / blocks, r0 = b % blocks * block_rows, r1 = pool_min(rows, r0 + block_rows);
+        const REAL *y_end = y + (p * rows + r1) * OW;
+        for (int64_t r = r0; r < r1; r++) {
+            const int64_t o = (p * rows + r) * OW;
+            if (axes[2].stride == 0)
+                NAME(max_row_windows)(x + p * plane, axes, r / OH, r % OH, y + o, index + o);
+            else
+                NAME(max_row_vectors)(x + p * plane, x_end, axes, r / OH, r % OH, y + o, y_end, index + o,
+                                      scratch + POOL_THREAD * scratch_size);
+        }
+    }
+}
+
+/* out[p, i] = x[p, index[p, i]];   x (planes, size), index and out (planes, count) */
+static void NAME(gather_planes)(const REAL *x, const int32_t *index, REAL *out, int64_t planes, int64_t size, int64_t count,
+                                int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t p = 0; p < planes; p++)
+        for (int64_t i = 0; i < count; i++) out[p * count + i] = x[p * size + index[p * count + i]];
+}
+
+/* out = 0, then out[p, index[p, i]] += g[p, i] (accumulate), or = g[p, i] (the last one stays);   g, index (planes, count) */
+static void NAME(scatter_planes)(const REAL *g, const int32_t *index, REAL *out, int64_t planes, int64_t size, int64_t count,
+                                 int accumulate, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t p = 0; p < planes; p++) {
+        REAL *o = out + p * size;
+        const REAL *gp = g + p * count;
+        const int32_t *k = index + p * count;
+        memset(o, 0, size * sizeof(REAL));
+        if (accumulate)
+            for (int64_t i = 0; i < count; i++) o[k[i]] += gp[i];
+        else
+            for (int64_t i = 0; i < count; i++) o[k[i]] = gp[i];
+    }
+}
+
+/* One row of gradients spread over one row of their 2x2 windows: out[2 c + j] = g[c] where index[c] == at + 2 c + j, else 0. */
+static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t at, int64_t OW, REAL *out) {
+    int64_t c = 0;
+    for (; c + LANES <= OW; c += LANES) {
+        IVECTOR k;
+        for (int l = 0; l < LANES; l++) k[l] = index[c + l];
+        k -= (IVECTOR){POOL_LANES} * 2 + (MG_INT)(at + 2 * c);
+        const VECTOR v = POOL_LOAD(g + c);
+        const VECTOR even = (VECTOR)((k == 0) & (IVECTOR)v), odd = (VECTOR)((k == 1) & (IVECTOR)v);
+        POOL_STORE(out + 2 * c, __builtin_shuffle(even, odd, (IVECTOR){POOL_LOW}));
+        POOL_STORE(out + 2 * c + LANES, __builtin_shuffle(even, odd, (IVECTOR){POOL_HIGH}));
+    }
+    for (; c < OW; c++) {
+        const int64_t k = index[c] - at - 2 * c;
+        out[2 * c] = k == 0 ? g[c] : 0;
+        out[2 * c + 1] = k == 1 ? g[c] : 0;
+    }
+}
+
+/* scatter_planes for indices that come from 2x2 windows with stride 2 and no padding: out is written once, in order. */
+static void NAME(scatter_2x2)(const REAL *g, const int32_t *index, REAL *out, int64_t planes, int64_t H, int64_t W, int64_t OH,
+                              int64_t OW, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t p = 0; p < planes; p++) {
+        REAL *o = out + p * H * W;
+        for (int64_t r = 0; r < 2 * OH; r++) {
+            const int64_t i = (p * OH + r / 2) * OW;
+            NAME(scatter_2x2_row)(g + i, index + i, r * W, OW, o + r * W);
+            for (int64_t w = 2 * OW; w < W; w++) o[r * W + w] = 0;
+        }
+        for (int64_t i = 2 * OH * W; i < H * W; i++) o[i] = 0;
+    }
+}
+
+/* The windows along W of one row, already summed over the other axes: y[c] = (sum of the taps of c) / (divisor * divisor along W).
+   row[i] is column i - padding, zeros in the padding. */
+MG_INLINE void NAME(avg_columns)(const REAL *row, int64_t kernel, int64_t s, const REAL *divisor, int64_t OW, REAL *y) {
+    int64_t c = 0;
+    for (; c + LANES <= OW; c += LANES) {
+        VECTOR sum = NAME(pool_load)(row + c * s, s);
+        for (int64_t j = 1; j < kernel; j++) sum += NAME(pool_load)(row + c * s + j, s);
+        POOL_STORE(y + c, sum / POOL_LOAD(divisor + c));
+    }
+    for (; c < OW; c++) {
+        REAL sum = row[c * s];
+        for (int64_t j = 1; j < kernel; j++) sum += row[c * s + j];
+        y[c] = sum / divisor[c];
+    }
+}
+
+/* One row of outputs (od, oh) of a plane x: rows are summed first, columns afterwards. */
+static void NAME(avg_row)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, REAL *scratch) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    const int64_t W = aw->size, OW = aw->out;
+    REAL *restrict divisor = scratch, *restrict row = scratch + OW + aw->padding;
+    const double outer = ad->divisor[od] * ah->divisor[oh];
+    int first = 1;
+    for (int64_t c = 0; c < OW; c++) divisor[c] = (REAL)(outer * aw->divisor[c]);
+    for (int64_t d = ad->start[od]; d < ad->stop[od]; d++)
+        for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h++, first = 0) {
+            const REAL *restrict in = x + (d * ah->size + h) * W;
+            if (first)
+                for (int64_t w = 0; w < W; w++) row[w] = in[w];
+            else
+                for (int64_t w = 0; w < W; w++) row[w] += in[w];
+        }
+    if (aw->stride == 0) {
+        for (int64_t c = 0; c < OW; c++) {
+            REAL sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (int64_t w = aw->start[c]; w < aw->stop[c]; w++) sum += row[w];
+            y[c] = sum / divisor[c];
+        }
+        return;
+    }
+    row -= aw->padding;
+    if (aw->stride == 2 && aw->kernel == 2)
+        NAME(avg_columns)(row, 2, 2, divisor, OW, y);
+    else if (aw->stride == 2)
+        NAME(avg_columns)(row, aw->kernel, 2, divisor, OW, y);
+    else if (aw->stride == 1)
+        NAME(avg_columns)(row, aw->kernel, 1, divisor, OW, y);
+    else
+        NAME(avg_columns)(row, aw->kernel, aw->stride, divisor, OW, y);
+}
+
+/* y (planes, OD, OH, OW) = sum over the windows of x (planes, D, H, W), divided by the product of the axes' divisors. */
+static void NAME(avg_pool_forward)(const REAL *x, REAL *y, int64_t planes, const pool_axis *axes, REAL *scratch, int threads) {
+    const int64_t OH = axes[1].out, OW = axes[2].out, rows = axes[0].out * OH;
+    const int64_t plane = axes[0].size * axes[1].size * axes[2].size, scratch_size = pool_avg_scratch(axes);
+    const int64_t block_rows = pool_block_rows(axes), blocks = (rows + block_rows - 1) / block_rows;
+    for (int64_t i = 0; i < threads * scratch_size; i++) scratch[i] = 0;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t b = 0; b < planes * blocks; b++) {
+        const int64_t p = b / blocks, r0 = b % blocks * block_rows, r1 = pool_min(rows, r0 + block_rows);
+        for (int64_t r = r0; r < r1; r++)
+            NAME(avg_row)(x + p * plane, axes, r / OH, r % OH, y + (p * rows + r) * OW, scratch + POOL_THREAD * scratch_size);
+    }
+}
+
+/* row[w] = sum over the windows c that hold w of g[c] / divisor: the columns of one row's adjoint. row starts at the padding. */
+static void NAME(avg_spread)(const REAL *restrict g, const pool_axis *aw, double outer, REAL *restrict row) {
+    const int64_t OW = aw->out, s = aw->stride, kernel = aw->kernel;
+    if (s == 2 && kernel == 2 && aw->padding == 0) {
+        int64_t c = 0;
+        for (; c < OW; c++) {
+            const REAL v = g[c] / (REAL)(outer * aw->divisor[c]);
+            row[2 * c] = v;
+            row[2 * c + 1] = v;
+        }
+        for (int64_t w = 2 * OW; w < aw->size; w++) row[w] = 0;
+        return;
+    }
+    for (int64_t w = 0; w < aw->size + 2 * aw->padding + kernel + OW * s; w++) row[w] = 0;
+    if (s == 1) {
+        for (int64_t j = 0; j < kernel; j++)
+            for (int64_t c = 0; c < OW; c++) row[c + j] += g[c] / (REAL)(outer * aw->divisor[c]);
+        return;
+    }
+    for (int64_t c = 0; c < OW; c++) {
+        const REAL v = g[c] / (REAL)(outer * aw->divisor[c]);
+        for (int64_t w = aw->padding + aw->start[c]; w < aw->padding + aw->stop[c]; w++) row[w] += v;
+    }
+}
+
+/* The adjoint of avg_pool_forward: gx (planes, D, H, W) from g (planes, OD, OH, OW). */
+static void NAME(avg_pool_backward)(const REAL *g, REAL *gx, int64_t planes, const pool_axis *axes, REAL *scratch, int threads) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    const int64_t OH = ah->out, OW = aw->out, W = aw->size, plane = ad->size * ah->size * W, scratch_size = pool_avg_scratch(axes);
+    int tiled = ad->out > 0 && OH > 0; /* every row of the input lies in exactly one row of windows: then rows are written, not added to */
+    for (int a = 0; a < 2; a++)
+        for (int64_t o = 0; o < axes[a].out; o++)
+            tiled &= axes[a].start[o] == (o == 0 ? 0 : axes[a].stop[o - 1]) && (o + 1 < axes[a].out || axes[a].stop[o] == axes[a].size);
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t p = 0; p < planes; p++) {
+        REAL *spread = scratch + POOL_THREAD * scratch_size;
+        if (!tiled) memset(gx + p * plane, 0, plane * sizeof(REAL));
+        for (int64_t r = 0; r < ad->out * OH; r++) {
+            const int64_t od = r / OH, oh = r % OH;
+            const REAL *restrict row = spread + aw->padding;
+            NAME(avg_spread)(g + (p * ad->out * OH + r) * OW, aw, ad->divisor[od] * ah->divisor[oh], spread);
+            for (int64_t d = ad->start[od]; d < ad->stop[od]; d++)
+                for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h++) {
+                    REAL *restrict out = gx + p * plane + (d * ah->size + h) * W;
+                    if (tiled)
+                        for (int64_t w = 0; w < W; w++) out[w] = row[w];
+                    else
+                        for (int64_t w = 0; w < W; w++) out[w] += row[w];
+                }
+        }
+    }
+}
+
+#undef POOL_EVEN
+#undef POOL_ODD
+#undef POOL_LANES
+#undef POOL_LOW
+#undef POOL_HIGH
+#undef POOL_LOAD
+#undef POOL_STORE
+#undef POOL_SPREAD
+#undef POOL_SELECT
+#undef POOL_ROUND_UP
