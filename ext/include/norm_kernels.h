@@ -17,6 +17,16 @@
 #define NORM_ROWS 32            /* rows whose parameter gradients are summed in REAL before double takes over */
 #endif
 
+/* The sum of a vector's lanes, by halves. */
+MG_INLINE REAL NAME(norm_lanes)(VECTOR a) {
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        IVECTOR from;
+        for (int lane = 0; lane < LANES; lane++) from[lane] = (lane + half) % LANES;
+        a += __builtin_shuffle(a, from);
+    }
+    return a[0];
+}
+
 /* The sum of n = planes * size values: planes of `size` neighbours, `stride` apart. */
 static double NAME(norm_sum)(const REAL *x, int64_t planes, int64_t stride, int64_t size) {
     double total = 0;
@@ -37,16 +47,13 @@ static double NAME(norm_sum)(const REAL *x, int64_t planes, int64_t stride, int6
             for (; i < end; i++) total += plane[i];
             pending += end - start;
             if (pending >= NORM_SEGMENT) {
-                a = (a + b) + (c + d);
-                for (int lane = 0; lane < LANES; lane++) total += a[lane];
+                total += NAME(norm_lanes)((a + b) + (c + d));
                 a = b = c = d = (VECTOR){0};
                 pending = 0;
             }
         }
     }
-    a = (a + b) + (c + d);
-    for (int lane = 0; lane < LANES; lane++) total += a[lane];
-    return total;
+    return total + NAME(norm_lanes)((a + b) + (c + d));
 }
 
 /* sums[0] = sum of u, sums[1] = sum of u (x - pivot), where u is g, or g w, or (without g) x - pivot itself. w runs along a plane. */
@@ -85,17 +92,15 @@ MG_INLINE void NAME(norm_two_sums)(const REAL *g, const REAL *w, const REAL *x, 
             }
             pending += end - start;
             if (pending >= NORM_SEGMENT) {
-                a0 += a1; b0 += b1;
-                for (int lane = 0; lane < LANES; lane++) { first += a0[lane]; second += b0[lane]; }
+                first += NAME(norm_lanes)(a0 + a1);
+                second += NAME(norm_lanes)(b0 + b1);
                 a0 = a1 = b0 = b1 = (VECTOR){0};
                 pending = 0;
             }
         }
     }
-    a0 += a1; b0 += b1;
-    for (int lane = 0; lane < LANES; lane++) { first += a0[lane]; second += b0[lane]; }
-    sums[0] = first;
-    sums[1] = second;
+    sums[0] = first + NAME(norm_lanes)(a0 + a1);
+    sums[1] = second + NAME(norm_lanes)(b0 + b1);
 }
 
 static void NAME(norm_moments)(const REAL *x, REAL pivot, int64_t planes, int64_t stride, int64_t size, double sums[2]) {
@@ -126,18 +131,11 @@ MG_INLINE void NAME(norm_affine)(const REAL *x, REAL pivot, REAL scale, REAL shi
 
 /* ---- batch_norm ---------------------------------------------------------------------------------------------------------- */
 
-/* One channel with planes of P elements, C P apart. */
-static void NAME(batch_norm_channel)(const REAL *x, double weight, double bias, double eps, int training, REAL *out, double *mean,
-                                     double *var, int64_t N, int64_t stride, int64_t P) {
-    if (training) {
-        const double n = (double)(N * P);
-        const REAL pivot = (REAL)(NAME(norm_sum)(x, N, stride, P) / n);
-        double sums[2];
-        NAME(norm_moments)(x, pivot, N, stride, P, sums);
-        NAME(norm_finish)(sums[0], sums[1], n, pivot, mean, var);
-    }
-    const double scale = weight / sqrt(*var + eps);
-    const REAL pivot = (REAL)*mean, shift = (REAL)(bias - (*mean - pivot) * scale);
+/* out = (x - mean) / sqrt(var + eps) * weight + bias on N planes of P elements, `stride` apart. */
+static void NAME(batch_norm_planes)(const REAL *x, double weight, double bias, double mean, double var, double eps, REAL *out,
+                                    int64_t N, int64_t stride, int64_t P) {
+    const double scale = weight / sqrt(var + eps);
+    const REAL pivot = (REAL)mean, shift = (REAL)(bias - (mean - pivot) * scale);
     for (int64_t i = 0; i < N; i++) NAME(norm_affine)(x + i * stride, pivot, (REAL)scale, shift, out + i * stride, P);
 }
 
@@ -210,10 +208,23 @@ static void NAME(batch_norm_forward)(const REAL *x, const REAL *weight, const RE
         }
         return;
     }
+    if (!training) {
+        _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+        for (int64_t plane = 0; plane < N * C; plane++) {
+            const int64_t c = plane % C;
+            NAME(batch_norm_planes)(x + plane * P, weight ? weight[c] : 1, bias ? bias[c] : 0, mean[c], var[c], eps, out + plane * P,
+                                    1, P, P);
+        }
+        return;
+    }
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
-    for (int64_t c = 0; c < C; c++)
-        NAME(batch_norm_channel)(x + c * P, weight ? weight[c] : 1, bias ? bias[c] : 0, eps, training, out + c * P, mean + c, var + c,
-                                 N, C * P, P);
+    for (int64_t c = 0; c < C; c++) {
+        const REAL pivot = (REAL)(NAME(norm_sum)(x + c * P, N, C * P, P) / (double)(N * P));
+        double sums[2];
+        NAME(norm_moments)(x + c * P, pivot, N, C * P, P, sums);
+        NAME(norm_finish)(sums[0], sums[1], (double)(N * P), pivot, mean + c, var + c);
+        NAME(batch_norm_planes)(x + c * P, weight ? weight[c] : 1, bias ? bias[c] : 0, mean[c], var[c], eps, out + c * P, N, C * P, P);
+    }
 }
 
 /* With xh = (x - mean) rstd:  gb = sum g,  gw = sum g xh,  gx = weight rstd (g - gb / n - xh gw / n), or, where the statistics do
