@@ -1,6 +1,4 @@
 """Linear maps along axes (interpolation, padding) and samples at given points (grid_sample): arrays in, arrays out."""
-import numpy as np
-
 cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
@@ -18,7 +16,9 @@ cdef extern from "resize.h" nogil:
     void c_sample_weights "sample_weights"(...)
 
 
-cdef void check_map(const int64_t[::1] offset, const int32_t[::1] index, int64_t weights, int64_t size, int64_t out_size) except *:
+cdef void check_map(
+    const int64_t[::1] offset, const int32_t[::1] index, int64_t weights, int64_t size, int64_t out_size
+) except *:
     """A map that would read out of bounds is an error of the library, never undefined behaviour."""
     cdef int64_t i
     if offset.shape[0] != out_size + 1 or offset[0] != 0 or offset[out_size] != index.shape[0] or weights != index.shape[0]:
@@ -104,7 +104,8 @@ def sample(
 
     x (N, C, S), weight and index (N, K, O), out (N, C, O).
     """
-    cdef int64_t batch = out.shape[0], channels = out.shape[1], points = out.shape[2], size = x.shape[2], taps = weight.shape[1]
+    cdef int64_t batch = out.shape[0], channels = out.shape[1], points = out.shape[2]
+    cdef int64_t size = x.shape[2], taps = weight.shape[1], work = batch * channels * points * taps
     cdef const floating *source = NULL
     cdef const floating *by = NULL
     cdef const int32_t *at = NULL
@@ -116,7 +117,7 @@ def sample(
     if taps:
         by, at = &weight[0, 0, 0], &index[0, 0, 0]
     with nogil:  # about 1 tap a ns
-        c_sample(source, by, at, &out[0, 0, 0], batch, channels, size, taps, points, plan_threads(batch * channels * points * taps))
+        c_sample(source, by, at, &out[0, 0, 0], batch, channels, size, taps, points, plan_threads(work))
 
 
 def sample_adjoint(

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from minigrad._ext.threads import get_num_threads, set_num_threads
 
 from minigrad._ext import resize
-from minigrad._ext.threads import get_num_threads, set_num_threads
 
 IDENTITY = (np.zeros(0, np.int64), np.zeros(0, np.int32))
 DTYPES = [np.float32, np.float64]
@@ -49,7 +49,15 @@ def close(actual, expected, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("planes", "height", "width", "out_height", "out_width"),
-    [(1, 1, 1, 1, 1), (2, 3, 5, 7, 11), (3, 7, 40, 4, 21), (1, 5, 17, 5, 33), (2, 33, 129, 6, 16), (1, 2, 3, 40, 64), (2, 9, 70, 9, 7)],
+    [
+        (1, 1, 1, 1, 1),
+        (2, 3, 5, 7, 11),
+        (3, 7, 40, 4, 21),
+        (1, 5, 17, 5, 33),
+        (2, 33, 129, 6, 16),
+        (1, 2, 3, 40, 64),
+        (2, 9, 70, 9, 7),
+    ],
 )
 @pytest.mark.parametrize(("most_taps", "spread"), [(1, 1), (2, 1), (4, 3), (9, 60)])
 def test_map_planes(dtype, planes, height, width, out_height, out_width, most_taps, spread):
@@ -153,7 +161,15 @@ def dense_samples(weight, index, size):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("batch", "channels", "size", "taps", "points"),
-    [(1, 1, 1, 1, 1), (2, 3, 35, 4, 19), (3, 1, 7, 16, 33), (2, 5, 11, 8, 0), (2, 0, 11, 2, 3), (1, 2, 5, 0, 3), (5, 7, 900, 4, 700)],
+    [
+        (1, 1, 1, 1, 1),
+        (2, 3, 35, 4, 19),
+        (3, 1, 7, 16, 33),
+        (2, 5, 11, 8, 0),
+        (2, 0, 11, 2, 3),
+        (1, 2, 5, 0, 3),
+        (5, 7, 900, 4, 700),
+    ],
 )
 def test_sample_and_adjoints(dtype, batch, channels, size, taps, points):
     rng = np.random.default_rng(points)

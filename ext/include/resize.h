@@ -9,6 +9,9 @@
 #include <omp.h>
 #endif
 
+/* Aligned to a cache line, for vectors that are loaded over and over. */
+static void *mg_aligned_alloc(size_t bytes) { return aligned_alloc(64, (bytes + 64) / 64 * 64); }
+
 #define KERNELS "resize_kernels.h"
 #include "multiversion.h"
 
