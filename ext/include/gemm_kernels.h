@@ -347,8 +347,8 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
     const int64_t k_blocks = K > GEMM_K ? (K + GEMM_K - 1) / GEMM_K : 1, k_size = (K + k_blocks - 1) / k_blocks;
     const int64_t m_size = GEMM_M / height * height;
     const int64_t bytes = (int64_t)sizeof(REAL);
-    /* B as it lies will do if its rows are contiguous and it is small, or read only once or twice */
-    int pack_b = b_col != 1 || (M > 2 * GEMM_ROWS && K * N * bytes > 16384);
+    /* B as it lies will do if its rows are contiguous and it is small, or read only a few times */
+    int pack_b = b_col != 1 || (M > 5 * GEMM_ROWS && K * N * bytes > 16384);
 #if ISA_LEVEL < 4
     pack_b = pack_b || N % LANES != 0; /* no cheap partial loads */
 #endif
