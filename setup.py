@@ -7,6 +7,7 @@ Environment variables read here:
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,19 @@ def openmp_flags(compiler: list[str]) -> tuple[list[str], list[str]]:
     return ["-fopenmp"], ["-fopenmp"]
 
 
+def headers_of(source: Path) -> list[str]:
+    """The headers of ext/include that this file names in quotes, and those that they name."""
+    found: dict[str, str] = {}
+    todo = [source]
+    while todo:
+        for name in re.findall(r'"(\w+\.h)"', todo.pop().read_text()):
+            header = ROOT / "ext" / "include" / name
+            if name not in found and header.exists():
+                found[name] = header.relative_to(ROOT).as_posix()
+                todo.append(header)
+    return sorted(found.values())
+
+
 def extensions() -> list[Extension]:
     compile_args = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-unused-function"]
     link_args = [] if DEBUG or SANITIZE or sys.platform == "darwin" else ["-Wl,-s"]
@@ -89,7 +103,7 @@ def extensions() -> list[Extension]:
             define_macros=MACROS,
             extra_compile_args=compile_args,
             extra_link_args=link_args,
-            depends=[header.relative_to(ROOT).as_posix() for header in sorted((ROOT / "ext" / "include").glob("*.h"))],
+            depends=headers_of(source),
         )
         for source in sorted((ROOT / "ext").glob("*.pyx"))
     ]
