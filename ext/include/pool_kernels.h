@@ -39,6 +39,17 @@
 #define POOL_SELECT(mask, a, b) ((VECTOR)(((mask) & (IVECTOR)(a)) | (~(mask) & (IVECTOR)(b))))
 #define POOL_ROUND_UP(n) (((n) + LANES - 1) / LANES * LANES)
 
+/* LANES int32 from p on, in the width of REAL. */
+MG_INLINE IVECTOR NAME(pool_load_index)(const int32_t *p) {
+#if REAL_IS_FLOAT
+    return *(const IVECTOR *)p;
+#else
+    IVECTOR k;
+    for (int l = 0; l < LANES; l++) k[l] = p[l];
+    return k;
+#endif
+}
+
 /* LANES elements p[0], p[s], p[2 s], ... For s == 2 the 2 LANES elements from p on are read, all of which must exist. */
 MG_INLINE VECTOR NAME(pool_load)(const REAL *p, int64_t s) {
     if (s == 1) return POOL_LOAD(p);
@@ -63,8 +74,7 @@ MG_INLINE void NAME(max_columns)(const REAL *const *rows, const int64_t *at, int
     const IVECTOR lanes = (IVECTOR){POOL_LANES} * (MG_INT)s;
     for (int64_t c = 0; c < count; c += LANES) {
         VECTOR m = POOL_SPREAD(-(REAL)INFINITY);
-        IVECTOR k;
-        for (int l = 0; l < LANES; l++) k[l] = (MG_INT)(first + start[c + l]);
+        IVECTOR k = NAME(pool_load_index)(start + c) + (MG_INT)first;
         for (int r = 0; r < n_rows; r++) {
             const REAL *p = rows[r] + c * s;
             const IVECTOR base = lanes + (MG_INT)(at[r] + c * s);
@@ -102,20 +112,46 @@ static void NAME(max_columns_any)(const REAL *const *rows, const int64_t *at, in
         NAME(max_columns)(rows, at, n_rows, kernel, s, dilation, first, start, count, y, index);
 }
 
-/* One row of outputs (od, oh) of a plane x, window by window: for windows without a rule. */
+/* The maximum (m, k) of one window of a plane x whose rows hold LANES or more neighbouring elements: each lane walks its share in
+   order, so that the lanes together know the first of equal maxima and the last NaN. */
+static void NAME(max_wide_window)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, int64_t ow, REAL *m, int64_t *k) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    VECTOR vm = POOL_SPREAD(-(REAL)INFINITY);
+    IVECTOR vk = (IVECTOR){0} + (MG_INT)*k;
+    for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
+        for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
+            const int64_t row = (d * ah->size + h) * aw->size, end = row + aw->stop[ow];
+            int64_t w = row + aw->start[ow];
+            for (; w + LANES <= end; w += LANES) NAME(max_step)(POOL_LOAD(x + w), (IVECTOR){POOL_LANES} + (MG_INT)w, &vm, &vk);
+            /* the last LANES of the row: lanes see some elements again, or what another lane has seen, which changes nothing */
+            if (w < end)
+                NAME(max_step)(POOL_LOAD(x + end - LANES), (IVECTOR){POOL_LANES} + (MG_INT)(end - LANES), &vm, &vk);
+        }
+    *m = vm[0];
+    *k = vk[0];
+    for (int l = 1; l < LANES; l++) {
+        const int better = vm[l] != vm[l] ? *m == *m || vk[l] > *k : vm[l] > *m || (vm[l] == *m && vk[l] < *k);
+        if (better) { *m = vm[l]; *k = vk[l]; }
+    }
+}
+
+/* One row of outputs (od, oh) of a plane x, window by window: for windows without a rule, and for few wide ones. */
 static void NAME(max_row_windows)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, int32_t *index) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
     for (int64_t ow = 0; ow < aw->out; ow++) {
         REAL m = -(REAL)INFINITY;
         int64_t k = (ad->start[od] * ah->size + ah->start[oh]) * aw->size + aw->start[ow];
-        for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
-            for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
-                const int64_t row = (d * ah->size + h) * aw->size;
-                for (int64_t w = row + aw->start[ow]; w < row + aw->stop[ow]; w += aw->dilation) {
-                    const REAL v = x[w];
-                    if (v > m || v != v) { m = v; k = w; }
+        if (aw->dilation == 1 && aw->stop[ow] - aw->start[ow] >= LANES)
+            NAME(max_wide_window)(x, axes, od, oh, ow, &m, &k);
+        else
+            for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
+                for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
+                    const int64_t row = (d * ah->size + h) * aw->size;
+                    for (int64_t w = row + aw->start[ow]; w < row + aw->stop[ow]; w += aw->dilation) {
+                        const REAL v = x[w];
+                        if (v > m || v != v) { m = v; k = w; }
+                    }
                 }
-            }
         y[ow] = m;
         index[ow] = (int32_t)k;
     }
@@ -179,7 +215,7 @@ static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64
         const REAL *y_end = y + (p * rows + r1) * OW;
         for (int64_t r = r0; r < r1; r++) {
             const int64_t o = (p * rows + r) * OW;
-            if (axes[2].stride == 0)
+            if (pool_by_windows(axes))
                 NAME(max_row_windows)(x + p * plane, axes, r / OH, r % OH, y + o, index + o);
             else
                 NAME(max_row_vectors)(x + p * plane, x_end, axes, r / OH, r % OH, y + o, y_end, index + o,
@@ -212,13 +248,12 @@ static void NAME(scatter_planes)(const REAL *g, const int32_t *index, REAL *out,
     }
 }
 
-/* One row of gradients spread over one row of their 2x2 windows: out[2 c + j] = g[c] where index[c] == at + 2 c + j, else 0. */
-static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t at, int64_t OW, REAL *out) {
+/* One row of gradients spread over one row of their 2x2 windows: out[2 c + j] = g[c] where index[c] == at + 2 c + j, else 0. Whole
+   vectors are read and written up to `whole` outputs (a multiple of LANES), though only OW outputs count. */
+static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t at, int64_t OW, int64_t whole, REAL *out) {
     int64_t c = 0;
-    for (; c + LANES <= OW; c += LANES) {
-        IVECTOR k;
-        for (int l = 0; l < LANES; l++) k[l] = index[c + l];
-        k -= (IVECTOR){POOL_LANES} * 2 + (MG_INT)(at + 2 * c);
+    for (; c < whole; c += LANES) {
+        const IVECTOR k = NAME(pool_load_index)(index + c) - ((IVECTOR){POOL_LANES} * 2 + (MG_INT)(at + 2 * c));
         const VECTOR v = POOL_LOAD(g + c);
         const VECTOR even = (VECTOR)((k == 0) & (IVECTOR)v), odd = (VECTOR)((k == 1) & (IVECTOR)v);
         POOL_STORE(out + 2 * c, __builtin_shuffle(even, odd, (IVECTOR){POOL_LOW}));
@@ -231,15 +266,18 @@ static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t a
     }
 }
 
-/* scatter_planes for indices that come from 2x2 windows with stride 2 and no padding: out is written once, in order. */
+/* scatter_planes for indices that come from 2x2 windows with stride 2 and no padding: out is written once, in order. What a vector
+   writes past the end of its row is overwritten by the next row; it never leaves the plane. */
 static void NAME(scatter_2x2)(const REAL *g, const int32_t *index, REAL *out, int64_t planes, int64_t H, int64_t W, int64_t OH,
                               int64_t OW, int threads) {
+    const int64_t total = planes * OH * OW, rounded = POOL_ROUND_UP(OW);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t p = 0; p < planes; p++) {
         REAL *o = out + p * H * W;
         for (int64_t r = 0; r < 2 * OH; r++) {
             const int64_t i = (p * OH + r / 2) * OW;
-            NAME(scatter_2x2_row)(g + i, index + i, r * W, OW, o + r * W);
+            const int inside = i + rounded <= total && r * W + 2 * rounded <= H * W;
+            NAME(scatter_2x2_row)(g + i, index + i, r * W, OW, inside ? rounded : OW / LANES * LANES, o + r * W);
             for (int64_t w = 2 * OW; w < W; w++) o[r * W + w] = 0;
         }
         for (int64_t i = 2 * OH * W; i < H * W; i++) o[i] = 0;
