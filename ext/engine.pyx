@@ -1,0 +1,1089 @@
+"""The engine: the tensor's core, the graph's nodes, and the backward pass.
+
+A `Function` is a node of the graph. Its `forward` sees arrays and gives arrays; its `backward` sees Tensors and uses only
+differentiable operations. The engine runs that one rule with grad mode off (the usual case: nothing is recorded, nothing is
+lost) or on (create_graph=True: the gradient is itself a graph, so derivatives of any order come from the same line of code).
+
+The parameters that `backward` names after `g` are what the node keeps: names of forward's parameters, and `out`.
+"""
+import inspect
+import weakref
+
+import numpy as np
+
+cimport cython
+cimport numpy as cnp
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc, realloc
+
+from minigrad._ext.memory cimport empty
+from minigrad._ext.threads cimport plan_threads
+
+cnp.import_array()
+
+
+cdef extern from "elementwise.h" nogil:
+    void binary_add(...)
+
+
+cdef extern from *:
+    """
+    static _Thread_local int mg_grad_mode = 1;
+    static long mg_sequence = 0;
+    static PyObject *mg_new(PyTypeObject *type, PyObject *no_arguments) { return type->tp_new(type, no_arguments, NULL); }
+    """
+    int mg_grad_mode
+    long mg_sequence
+    object mg_new(PyTypeObject *type, object no_arguments)
+
+
+cdef object tensor_class = None          # minigrad.Tensor, a subclass of TensorBase: what wrap() makes
+cdef PyTypeObject *tensor_type = NULL
+cdef tuple no_arguments = ()
+cdef list dtype_of_typenum = [None] * 32
+cdef object size_class = tuple
+cdef object add_op = None                # differentiable addition, for create_graph
+cdef object cast_op = None
+cdef object refresh_view = None
+
+
+def configure(*, tensor, size, dtypes, add, cast, refresh):
+    """Tells the engine about the Python half of the library. Called once, by minigrad/tensor.py.
+
+    tensor: the class of every result. size: the class of shapes. dtypes: {numpy type number: dtype object}.
+    add(x, y), cast(x, dtype): differentiable ops. refresh(view): gives a view whose base was written a node of its own.
+    """
+    global tensor_class, tensor_type, size_class, add_op, cast_op, refresh_view
+    tensor_class, size_class, add_op, cast_op, refresh_view = tensor, size, add, cast, refresh
+    tensor_type = <PyTypeObject *> tensor_class
+    for typenum, dtype in dtypes.items():
+        dtype_of_typenum[typenum] = dtype
+
+
+# ---------------------------------------------------------------------------------------------------------- grad mode
+
+cdef bint grad_enabled() noexcept:
+    return mg_grad_mode
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded in this thread."""
+    return mg_grad_mode != 0
+
+
+def _set_grad_enabled(bint mode) -> bool:
+    """Sets this thread's grad mode and gives the one before."""
+    global mg_grad_mode
+    cdef bint before = mg_grad_mode
+    mg_grad_mode = mode
+    return before
+
+
+# ------------------------------------------------------------------------------------------------------------- tensor
+
+@cython.freelist(64)
+@cython.final
+cdef class Version:
+    """How often a storage was written. Shared by a tensor, its views and its detached aliases."""
+
+    def __cinit__(self):
+        self.value = 0
+
+
+cdef class TensorBase:
+    """The compiled core of Tensor: an array, its place in the graph, its gradient, and the version of its storage."""
+
+    @property
+    def shape(self):
+        """The size of each dimension, a tuple."""
+        return size_class((<object> self._array).shape)
+
+    @property
+    def dtype(self):
+        """The type of the elements, e.g. minigrad.float32."""
+        return dtype_of_typenum[cnp.PyArray_TYPE(self._array)]
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return cnp.PyArray_NDIM(self._array)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded so that gradients can flow to it."""
+        return needs_grad(self)
+
+    @requires_grad.setter
+    def requires_grad(self, bint value):
+        if needs_grad(self) == value:
+            return
+        if self.node is not None:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        if value and not cnp.PyArray_ISFLOAT(self._array):
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients, but this one has dtype {self.dtype}"
+            )
+        self.leaf_requires_grad = value
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for a tensor that no recorded operation made: the end of a gradient's way."""
+        needs_grad(self)
+        return self.node is None
+
+    @property
+    def grad_fn(self):
+        """The node of the operation that made this tensor, None for a leaf."""
+        needs_grad(self)
+        return self.node
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of grad_fn this tensor is."""
+        return self.nr
+
+    @property
+    def grad(self):
+        """The gradient accumulated by backward(), None before the first."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is None:
+            self._grad = None
+            return
+        if not isinstance(value, TensorBase):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        cdef TensorBase new = <TensorBase> value
+        if new is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if cnp.PyArray_TYPE(new._array) != cnp.PyArray_TYPE(self._array):
+            raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {new.dtype}")
+        if not same_shape(new._array, self._array):
+            raise RuntimeError(
+                f"assigned grad has data of a different size: expected {tuple(self.shape)}, got {tuple(new.shape)}"
+            )
+        self._grad = new
+
+    @grad.deleter
+    def grad(self):
+        self._grad = None
+
+    @property
+    def data(self):
+        """The same storage as a tensor outside the graph; writes to it escape the version counter."""
+        return wrap(self._array)
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, TensorBase):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.leaf_requires_grad and not cnp.PyArray_ISFLOAT((<TensorBase> value)._array):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point dtype")
+        self._array = (<TensorBase> value)._array
+
+    @property
+    def _version(self) -> int:
+        """How often this tensor's storage was written by in-place operations."""
+        return 0 if self.version is None else self.version.value
+
+    @property
+    def _base(self):
+        """The tensor that this one is a differentiable view of, None for any other tensor."""
+        return self.base
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether backward() keeps this non-leaf tensor's gradient in .grad."""
+        return self.retains
+
+    def _is_view(self) -> bool:
+        """Whether this tensor is a differentiable view of another."""
+        return self.base is not None
+
+    def detach(self):
+        """The same storage, cut from the graph. Writes to it are seen by the version check of the original."""
+        cdef TensorBase out = wrap(self._array)
+        out.version = shared_version(self)
+        return out
+
+    def detach_(self):
+        """Cuts this tensor from the graph, in place: it becomes a leaf that does not require grad."""
+        if self.base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self.node = None
+        self.nr = 0
+        self.leaf_requires_grad = False
+        return self
+
+    def requires_grad_(self, bint requires_grad=True):
+        """Sets requires_grad and gives the tensor itself."""
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> None:
+        """Has backward() keep this tensor's gradient in .grad, as it does for leaves."""
+        if not needs_grad(self):
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self.node is None or self.retains:
+            return
+        self.retains = True
+        keep_gradient(self)
+
+    def register_hook(self, hook):
+        """Calls hook(gradient) when this tensor's gradient is complete; a Tensor it returns takes the gradient's place.
+
+        Returns a handle whose remove() takes the hook away.
+        """
+        if not needs_grad(self):
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self.node is None:
+            if self.hooks is None:
+                self.hooks = {}
+            return HookHandle(self.hooks, hook)
+        if self.node.hooks is None:
+            self.node.hooks = {}
+        return HookHandle(self.node.hooks.setdefault(self.nr, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Calls hook(tensor) after backward() has accumulated into this leaf's .grad."""
+        if self.node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if not self.leaf_requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self.post_hooks is None:
+            self.post_hooks = {}
+        return HookHandle(self.post_hooks, hook)
+
+    # What the in-place operations (minigrad/ops/inplace.py) are made of.
+
+    def _set_array(self, cnp.ndarray array) -> None:
+        """Gives a tensor made by __new__ its array."""
+        self._array = array
+
+    def _shadow(self):
+        """The tensor as it is now, under another name: its node stays when an in-place operation gives the original a new one."""
+        needs_grad(self)
+        cdef TensorBase out = wrap(self._array)
+        out.node, out.nr, out.leaf_requires_grad = self.node, self.nr, self.leaf_requires_grad
+        out.version, out.base, out.seen = shared_version(self), self.base, self.seen
+        return out
+
+    def _bump_version(self) -> None:
+        """Notes that the storage was written."""
+        cdef Version version = shared_version(self)
+        version.value = version.value + 1
+
+    def _rebind(self, TensorBase result) -> None:
+        """Takes over the place of `result` in the graph, and counts a write of the storage."""
+        self.node, self.nr = result.node, result.nr
+        if self.node is not None:
+            self.leaf_requires_grad = False
+            if self.retains:
+                keep_gradient(self)
+        self._bump_version()
+        self.seen = self.version.value
+
+    def _set_view_node(self, TensorBase result) -> None:
+        """Gives a view whose base was written the node that derives it from the base as it is now."""
+        self.node, self.nr = result.node, result.nr
+        self.seen = self.version.value
+
+    def _made_without_grad(self) -> bool:
+        """Whether this view was made while grad mode was off."""
+        return self.made_without_grad
+
+
+@cython.final
+cdef class HookHandle:
+    """Takes a hook away again: handle.remove(), or use it as a context manager."""
+    cdef dict _hooks
+    cdef object _key
+
+    def __cinit__(self, dict hooks, object hook):
+        if not callable(hook):
+            raise TypeError(f"a hook must be callable, but got {type(hook).__name__}")
+        self._hooks = hooks
+        self._key = object()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+cdef TensorBase wrap(cnp.ndarray array):
+    """A new leaf Tensor around the array."""
+    cdef TensorBase t = <TensorBase> mg_new(tensor_type, no_arguments)
+    t._array = array
+    return t
+
+
+def from_array(cnp.ndarray array):
+    """A new leaf Tensor around the array (of a supported dtype): shared, not copied."""
+    return wrap(array)
+
+
+cdef inline Version shared_version(TensorBase t):
+    if t.version is None:
+        t.version = Version.__new__(Version)
+    return t.version
+
+
+cdef inline bint needs_grad(TensorBase t) except -1:
+    """requires_grad, after a view whose base was written has been given its new node."""
+    if t.base is not None and t.version.value != t.seen:
+        refresh_view(t)
+    return t.node is not None or t.leaf_requires_grad
+
+
+cdef inline bint same_shape(cnp.ndarray x, cnp.ndarray y) noexcept:
+    cdef int i, n = cnp.PyArray_NDIM(x)
+    if n != cnp.PyArray_NDIM(y):
+        return False
+    for i in range(n):
+        if cnp.PyArray_DIM(x, i) != cnp.PyArray_DIM(y, i):
+            return False
+    return True
+
+
+# --------------------------------------------------------------------------------------------------------------- nodes
+
+@cython.final
+@cython.freelist(64)
+cdef class Edge:
+    """The way of a gradient to an output other than the first of a node with several."""
+
+cdef object edge_of(TensorBase t):
+    """Where the gradient of t goes: a node, an Edge, the leaf itself, or None."""
+    if not needs_grad(t):
+        return None
+    if t.node is None:
+        return t
+    if t.nr == 0:
+        return t.node
+    cdef Edge edge = Edge.__new__(Edge)
+    edge.node, edge.output_nr = t.node, t.nr
+    return edge
+
+
+class AccumulateGrad:
+    """What grad_fn.next_functions shows for a leaf: its gradient is added to variable.grad."""
+
+    def __init__(self, variable):
+        self.variable = variable
+
+    def name(self) -> str:
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {hex(id(self.variable))}>"
+
+
+cdef dict kept_by_class = {}
+
+
+cdef tuple what_is_kept(type cls):
+    """For each parameter of cls.backward after g: (its index in forward, or -1 for `out`; bit mask of the inputs whose gradient
+    reads it). Read off the signatures once for each class."""
+    cdef object known = kept_by_class.get(cls)
+    if known is not None:
+        return <tuple> known
+    forward = list(inspect.signature(cls.forward).parameters)[1:]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(cls.forward).parameters.values())
+    named = list(inspect.signature(cls.backward).parameters)[2:]
+    reads = cls.reads or {}
+    keeps = []
+    for name in named:
+        if name != "out" and (variadic or name not in forward):
+            raise TypeError(f"{cls.__name__}.backward names {name!r}: neither `out` nor a parameter of forward {forward}")
+        readers = 0
+        for i, parameter in enumerate(forward):
+            if name in reads.get(parameter, named):
+                readers |= 1 << i
+        keeps.append((-1 if name == "out" else forward.index(name), -1 if variadic else readers))
+    kept_by_class[cls] = tuple(keeps)
+    return kept_by_class[cls]
+
+
+cdef class Function:
+    """A node of the graph: one differentiable operation, with what its backward reads.
+
+    A subclass defines `forward(self, *arrays)`, which gives an array or a tuple of arrays, and
+    `backward(self, g, ...)`, which gives a Tensor or None for each of forward's parameters. Operation parameters (a
+    dimension, a stride) go to the constructor. `apply(XFunction(...), x, w)` runs it.
+
+    Class attributes:
+        reads          {"x": ("y",), ...}: the gradient for parameter x reads y and no more. What no gradient that is
+                       asked for reads is not kept, and arrives in backward as None.
+        returns_view   forward gives a view of its first array.
+        frees          names of attributes (of arrays, not differentiable) to delete when the graph is freed.
+    """
+    reads = None
+    returns_view = False
+    frees = ()
+
+    def forward(self, *arrays):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, g):
+        raise NotImplementedError(f"the derivative of {self.name()} is not implemented")
+
+    def name(self) -> str:
+        """The operation's name, as PyTorch spells it: MulBackward0."""
+        return type(self).__name__.removesuffix("Function") + "Backward0"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+    @property
+    def needs_input_grad(self) -> tuple:
+        """For each of forward's parameters, whether its gradient is asked for."""
+        if self.edges is None:
+            return (False,) * 64
+        return tuple([self.needs(i) for i in range(len(self.edges))])
+
+    @property
+    def next_functions(self) -> tuple:
+        """The nodes that this node's gradients flow to, with the number of their output."""
+        found = []
+        for edge in self.edges or ():
+            if edge is None:
+                found.append((None, 0))
+            elif isinstance(edge, TensorBase):
+                found.append((AccumulateGrad(edge), 0))
+            elif type(edge) is Edge:
+                found.append(((<Edge> edge).node, (<Edge> edge).output_nr))
+            else:
+                found.append((edge, 0))
+        return tuple(found)
+
+    @property
+    def saved_bytes(self) -> int:
+        """The bytes of the arrays kept for backward."""
+        total = 0
+        for kept in self.saved or ():
+            if kept is not None:
+                total += (<TensorBase> kept)._array.nbytes
+        for array in self.saved_out if type(self.saved_out) is tuple else (self.saved_out,):
+            if array is not None:
+                total += array.nbytes
+        for name in type(self).frees:
+            total += getattr(getattr(self, name, None), "nbytes", 0)
+        return total
+
+    cdef bint needs(self, int i) noexcept:
+        return self.edges is not None and self.edges[i] is not None and (self.mask >> i) & 1
+
+    cdef void keep(self, TensorBase x, TensorBase y):
+        """Keeps two inputs (or None) for a compiled rule, stamped with their versions."""
+        self.saved = (x, y)
+        cdef long x_version = 0 if x is None else x._version, y_version = 0 if y is None else y._version
+        if x_version or y_version:
+            self.stamps = (x_version, y_version)
+
+    cdef int check_saved(self) except -1:
+        """Raises if what was kept has been freed, or written since."""
+        cdef Py_ssize_t i
+        cdef long expected
+        if self.freed:
+            raise_freed(self)
+        for i in range(0 if self.saved is None else len(self.saved)):
+            kept = self.saved[i]
+            if kept is not None:
+                expected = 0 if self.stamps is None else self.stamps[i]
+                if (<TensorBase> kept).version is not None and (<TensorBase> kept).version.value != expected:
+                    raise_modified(self, <TensorBase> kept, expected)
+        return 0
+
+    cdef void describe_output(self, cnp.ndarray array) noexcept:
+        cdef int i
+        self.out_ndim = cnp.PyArray_NDIM(array)
+        self.out_typenum = cnp.PyArray_TYPE(array)
+        for i in range(min(self.out_ndim, 8)):
+            self.out_dims[i] = cnp.PyArray_DIM(array, i)
+
+    cdef object run_backward(self, object g, bint create_graph):
+        """Runs the rule on what was kept. Compiled nodes override this."""
+        cdef list arguments = [g]
+        cdef Py_ssize_t i = 0
+        if self.saved is None and self.saved_out is None:
+            if self.freed:
+                raise_freed(self)
+        else:
+            self.check_saved()
+        for where, _ in what_is_kept(type(self)):
+            if where >= 0:
+                arguments.append(self.saved[i])
+                i += 1
+            else:
+                arguments.append(unpack_out(self, create_graph))
+        return self.backward(*arguments)
+
+
+cdef raise_freed(Function node):
+    raise RuntimeError(
+        f"Trying to backward through the graph a second time, at {node.name()}: what it had saved was freed by the first "
+        "backward(). Specify retain_graph=True in the first call if you need to backward through the graph a second time."
+    )
+
+
+cdef raise_modified(Function node, TensorBase kept, long expected):
+    made_by = "" if kept.node is None or kept.node is node else f", which is output {kept.nr} of {kept.node.name()},"
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{kept.dtype} {list((<object> kept._array).shape)}]{made_by} saved for {node.name()}, is at version {kept._version}; expected "
+        f"version {expected} instead. Hint: use the out-of-place form of the operation that wrote it, or clone() it first."
+    )
+
+
+cdef object unpack_out(Function node, bint create_graph):
+    """The saved output, bound to its own node again when the gradient is to be differentiated."""
+    cdef TensorBase t
+    cdef Py_ssize_t i
+    if type(node.saved_out) is tuple:
+        outs = []
+        for i, array in enumerate(node.saved_out):
+            version, stamp = node.out_versions[i]
+            outs.append(bind_out(node, array, <Version> version, stamp, i, create_graph))
+        return tuple(outs)
+    version, stamp = node.out_versions
+    return bind_out(node, node.saved_out, <Version> version, stamp, 0, create_graph)
+
+
+cdef TensorBase bind_out(Function node, cnp.ndarray array, Version version, long stamp, int i, bint create_graph):
+    cdef TensorBase t = wrap(array)
+    t.version = version
+    if version.value != stamp:
+        t.node, t.nr = node, i
+        raise_modified(node, t, stamp)
+    if create_graph and cnp.PyArray_ISFLOAT(array):
+        t.node, t.nr = node, i
+    return t
+
+
+cdef inline void attach(TensorBase out, Function node, tuple edges) noexcept:
+    """Makes `node` the maker of `out`: the end of every differentiable operation that is recorded."""
+    global mg_sequence
+    mg_sequence += 1
+    node.seq = mg_sequence
+    node.edges = edges
+    node.mask = <unsigned long> -1
+    node.n_outputs = 1
+    node.describe_output(out._array)
+    out.node = node
+
+
+def apply(Function node, *inputs):
+    """Runs node.forward on the arrays of the inputs (Tensors, or None for an absent one) and records it if need be.
+
+    Returns a Tensor, or a tuple of Tensors where forward gave a tuple.
+    """
+    global mg_sequence
+    cdef list arrays = []
+    cdef list edges = None
+    cdef bint recorded = False
+    cdef TensorBase t, result
+    cdef Py_ssize_t i, n = len(inputs)
+    for x in inputs:
+        if x is None:
+            arrays.append(None)
+            continue
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"{type(node).__name__.removesuffix('Function')}: expected a Tensor, but got {type(x).__name__}")
+        t = <TensorBase> x
+        arrays.append(t._array)
+        if mg_grad_mode and needs_grad(t):
+            recorded = True
+    if recorded:
+        node.mask = <unsigned long> -1
+        node.edges = tuple([None if x is None else edge_of(<TensorBase> x) for x in inputs])
+    y = node.forward(*arrays)
+    cls = type(node)
+    if type(y) is tuple:
+        outs = tuple([as_output(part) for part in y])
+    else:
+        outs = as_output(y)
+    if cls.returns_view:
+        if type(outs) is tuple:
+            for out in outs:
+                set_view(<TensorBase> out, <TensorBase> inputs[0])
+        else:
+            set_view(<TensorBase> outs, <TensorBase> inputs[0])
+    if recorded:
+        record(node, inputs, outs, what_is_kept(cls))
+    return outs
+
+
+cdef TensorBase as_output(object y):
+    if type(y) is not np.ndarray:
+        y = np.asarray(y)
+    return wrap(<cnp.ndarray> y)
+
+
+cdef set_view(TensorBase out, TensorBase source):
+    out.base = source if source.base is None else source.base
+    out.version = shared_version(source)
+    out.seen = out.version.value
+    out.made_without_grad = not mg_grad_mode
+
+
+cdef record(Function node, tuple inputs, object outs, tuple keeps):
+    """Gives the outputs their node, and the node what its backward reads."""
+    global mg_sequence
+    cdef TensorBase out, t
+    cdef long wanted = 0
+    cdef Py_ssize_t i
+    cdef list saved = [], stamps = []
+    cdef bint stamped = False, keeps_out = False
+    mg_sequence += 1
+    node.seq = mg_sequence
+    for i in range(len(inputs)):
+        if node.edges[i] is not None:
+            wanted |= <long> 1 << i
+    for where, readers in keeps:
+        if where < 0:
+            keeps_out = keeps_out or (readers & wanted) != 0
+            continue
+        if inputs[where] is None or not (readers & wanted):
+            saved.append(None)
+            stamps.append(0)
+            continue
+        t = <TensorBase> inputs[where]
+        saved.append(t)
+        stamps.append(t._version)
+        stamped = stamped or t._version != 0
+    if saved:
+        node.saved = tuple(saved)
+        if stamped:
+            node.stamps = tuple(stamps)
+    if type(outs) is tuple:
+        node.n_outputs = len(outs)
+        for i in range(len(outs)):
+            out = <TensorBase> outs[i]
+            if cnp.PyArray_ISFLOAT(out._array):
+                out.node, out.nr = node, i
+        if keeps_out:
+            node.saved_out = tuple([(<TensorBase> o)._array for o in outs])
+            node.out_versions = tuple([(shared_version(<TensorBase> o), (<TensorBase> o)._version) for o in outs])
+        node.out_ndim = -1
+    else:
+        out = <TensorBase> outs
+        node.n_outputs = 1
+        node.describe_output(out._array)
+        if cnp.PyArray_ISFLOAT(out._array):
+            out.node = node
+        if keeps_out:
+            node.saved_out = out._array
+            node.out_versions = (shared_version(out), out.version.value)
+
+
+# ------------------------------------------------------------------------------------------------------- backward pass
+
+cdef struct Entry:
+    long seq
+    PyObject *node
+
+
+@cython.final
+cdef class Queue:
+    """Nodes by sequence number, the latest first: a binary heap of C structs. A node's users all have higher numbers than the
+    node itself, so that its gradient is complete when it comes out; and the walk needs no recursion."""
+    cdef Entry *entries
+    cdef Py_ssize_t n, room
+
+    def __cinit__(self):
+        self.n, self.room = 0, 64
+        self.entries = <Entry *> malloc(self.room * sizeof(Entry))
+        if self.entries == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        while self.n:
+            self.n -= 1
+            Py_DECREF(<object> self.entries[self.n].node)
+        free(self.entries)
+
+    cdef int push(self, Function node) except -1:
+        cdef Py_ssize_t i = self.n, parent
+        cdef Entry *grown
+        if self.n == self.room:
+            grown = <Entry *> realloc(self.entries, 2 * self.room * sizeof(Entry))
+            if grown == NULL:
+                raise MemoryError()
+            self.entries = grown
+            self.room *= 2
+        Py_INCREF(node)
+        self.n += 1
+        while i > 0:
+            parent = (i - 1) >> 1
+            if self.entries[parent].seq >= node.seq:
+                break
+            self.entries[i] = self.entries[parent]
+            i = parent
+        self.entries[i].seq = node.seq
+        self.entries[i].node = <PyObject *> node
+        return 0
+
+    cdef Function pop(self):
+        cdef Function top = <Function> self.entries[0].node
+        cdef Py_ssize_t i = 0, child
+        cdef Entry last
+        Py_DECREF(top)        # `top` holds its own reference; this one was the queue's
+        self.n -= 1
+        last = self.entries[self.n]
+        while True:
+            child = 2 * i + 1
+            if child >= self.n:
+                break
+            if child + 1 < self.n and self.entries[child + 1].seq > self.entries[child].seq:
+                child += 1
+            if last.seq >= self.entries[child].seq:
+                break
+            self.entries[i] = self.entries[child]
+            i = child
+        self.entries[i] = last
+        return top
+
+
+cdef inline bint exclusive(TensorBase t, int references) noexcept:
+    """Whether nobody but the engine can see this tensor or its memory, so that it may be written or given away."""
+    return (
+        Py_REFCNT(t) <= references
+        and Py_REFCNT(t._array) == 1
+        and t.version is None
+        and t.node is None
+        and cnp.PyArray_CHKFLAGS(t._array, cnp.NPY_ARRAY_OWNDATA | cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE)
+    )
+
+
+cdef add_into(cnp.ndarray total, cnp.ndarray g):
+    """total += g, on the same bits for any number of threads."""
+    cdef int64_t n = cnp.PyArray_SIZE(total)
+    cdef int typenum = cnp.PyArray_TYPE(total)
+    cdef int threads = plan_threads(n >> 1)
+    cdef float *f
+    cdef double *d
+    if (
+        typenum == cnp.PyArray_TYPE(g) and (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64)
+        and cnp.PyArray_IS_C_CONTIGUOUS(total) and cnp.PyArray_IS_C_CONTIGUOUS(g) and n > 0
+    ):
+        if typenum == cnp.NPY_FLOAT32:
+            f = <float *> cnp.PyArray_DATA(total)
+            binary_add(f, <int64_t> 1, <float *> cnp.PyArray_DATA(g), <int64_t> 1, f, n, threads)
+        else:
+            d = <double *> cnp.PyArray_DATA(total)
+            binary_add(d, <int64_t> 1, <double *> cnp.PyArray_DATA(g), <int64_t> 1, d, n, threads)
+    else:
+        np.add(total, g, out=total)
+
+
+cdef object sum_of(TensorBase total, TensorBase g, bint create_graph, int references):
+    """total + g; in place where the engine alone owns `total`."""
+    if not create_graph and exclusive(total, references):
+        add_into(total._array, g._array)
+        return total
+    return add_op(total, g)
+
+
+cdef raise_bad_gradient(Function node, str what):
+    raise RuntimeError(f"{node.name()} returned an invalid gradient: {what}")
+
+
+cdef TensorBase checked(Function maker, TensorBase g, int ndim, cnp.npy_intp *dims, int typenum):
+    """The gradient, of the shape and dtype of what it belongs to."""
+    cdef int i
+    cdef bint right = cnp.PyArray_NDIM(g._array) == ndim
+    if right:
+        for i in range(min(ndim, 8)):
+            if cnp.PyArray_DIM(g._array, i) != dims[i]:
+                right = False
+                break
+    if not right:
+        raise_bad_gradient(
+            maker, f"got shape {list((<object> g._array).shape)} but expected shape {[dims[i] for i in range(min(ndim, 8))]}"
+        )
+    if cnp.PyArray_TYPE(g._array) != typenum:
+        return <TensorBase> cast_op(g, dtype_of_typenum[typenum])
+    return g
+
+
+cdef class Walk:
+    """One backward pass: what is asked for, and what is waiting."""
+    cdef Queue queue
+    cdef bint create_graph, retain_graph, accumulate
+    cdef dict wanted             # id(leaf) -> indices of `results`; None: every leaf accumulates into .grad
+    cdef set useful              # with `wanted`: the nodes on a way to what is wanted
+    cdef list results
+
+    cdef int deliver(self, Function maker, object edge, TensorBase g, int references) except -1:
+        """Adds a gradient to what waits at a node, or to a leaf. `references`: how many to g the engine itself holds."""
+        cdef Function node
+        cdef TensorBase leaf
+        cdef int nr = 0
+        cdef list pending
+        if isinstance(edge, TensorBase):
+            leaf = <TensorBase> edge
+            if self.wanted is not None and id(leaf) not in self.wanted:
+                return 0
+            g = checked(
+                maker, g, cnp.PyArray_NDIM(leaf._array), cnp.PyArray_DIMS(leaf._array), cnp.PyArray_TYPE(leaf._array)
+            )
+            self.reach_leaf(leaf, g, references)
+            return 0
+        if type(edge) is Edge:
+            node, nr = (<Edge> edge).node, (<Edge> edge).output_nr
+        else:
+            node = <Function> edge
+        if self.useful is not None and node not in self.useful:
+            return 0
+        if node.n_outputs == 1:
+            g = checked(maker, g, node.out_ndim, node.out_dims, node.out_typenum)
+            if node.pending is None:
+                node.pending = g
+                self.queue.push(node)
+            else:
+                node.pending = sum_of(<TensorBase> node.pending, g, self.create_graph, 1)
+        else:
+            if node.pending is None:
+                node.pending = [None] * node.n_outputs
+                self.queue.push(node)
+            pending = <list> node.pending
+            pending[nr] = g if pending[nr] is None else sum_of(<TensorBase> pending[nr], g, self.create_graph, 1)
+        return 0
+
+    cdef int reach_leaf(self, TensorBase leaf, TensorBase g, int references) except -1:
+        if leaf.hooks:
+            g = run_hooks(leaf.hooks, g)
+            references = 0
+        if self.wanted is not None and id(leaf) in self.wanted:
+            for i in self.wanted[id(leaf)]:
+                self.results[i] = g if self.results[i] is None else add_op(self.results[i], g)
+            if not self.accumulate:
+                return 0
+        if leaf._grad is None:
+            if self.create_graph:
+                leaf._grad = g.clone() if Py_REFCNT(g) > references else g
+            elif exclusive(g, references):
+                leaf._grad = g
+            else:
+                leaf._grad = wrap(np.array(g._array, order="C"))
+        elif self.create_graph:
+            leaf._grad = add_op(leaf._grad, g)
+        else:
+            if not cnp.PyArray_ISWRITEABLE(leaf._grad._array):
+                leaf._grad = add_op(leaf._grad, g)
+            else:
+                add_into(leaf._grad._array, g._array)
+                leaf._grad._bump_version()
+        if leaf.post_hooks:
+            for hook in list(leaf.post_hooks.values()):
+                hook(leaf)
+        return 0
+
+    cdef int find_useful(self, list roots) except -1:
+        """Marks every node from which a wanted tensor can be reached, without recursion: nodes in the order of their numbers,
+        the earliest first, so that a node is judged after all that it leads to."""
+        cdef list stack = [root for root in roots if isinstance(root, Function)]
+        cdef set seen = set(stack)
+        cdef Function node
+        while stack:
+            node = <Function> stack.pop()
+            for edge in node.edges or ():
+                target = (<Edge> edge).node if type(edge) is Edge else edge
+                if isinstance(target, Function) and target not in seen:
+                    seen.add(target)
+                    stack.append(target)
+        self.useful = set()
+        for found in sorted(seen, key=sequence_of):
+            node = <Function> found
+            useful = node.captures is not None and self in [capture[0] for capture in node.captures]
+            for edge in node.edges or ():
+                if useful:
+                    break
+                target = (<Edge> edge).node if type(edge) is Edge else edge
+                useful = target in self.useful if isinstance(target, Function) else target is not None and id(target) in self.wanted
+            if useful:
+                self.useful.add(node)
+        return 0
+
+    cdef int restrict(self, Function node) except -1:
+        """Has the node compute only the gradients on a way to what is wanted."""
+        cdef unsigned long mask = 0
+        cdef Py_ssize_t i
+        for i in range(len(node.edges)):
+            edge = node.edges[i]
+            target = (<Edge> edge).node if type(edge) is Edge else edge
+            if target is None:
+                continue
+            if (target in self.useful) if isinstance(target, Function) else (id(target) in self.wanted):
+                mask |= (<unsigned long> 1) << i
+        node.mask = mask
+        return 0
+
+    cdef int run(self) except -1:
+        global mg_grad_mode
+        cdef Function node
+        cdef int before = mg_grad_mode
+        cdef Py_ssize_t i
+        cdef bint kept
+        mg_grad_mode = self.create_graph
+        try:
+            while self.queue.n:
+                node = self.queue.pop()
+                g = node.pending
+                node.pending = None
+                if node.hooks is not None:
+                    g = run_node_hooks(node, g)
+                if node.captures is not None:
+                    self.capture(node, g)
+                if self.useful is not None:
+                    self.restrict(node)
+                    if node.mask == 0:
+                        node.mask = <unsigned long> -1
+                        continue
+                gs = node.run_backward(tuple(g) if node.n_outputs > 1 else g, self.create_graph)
+                g = None
+                node.mask = <unsigned long> -1
+                if not self.retain_graph:
+                    release(node)
+                if type(gs) is tuple:
+                    if len(<tuple> gs) != len(node.edges):
+                        raise_bad_gradient(node, f"{len(<tuple> gs)} gradients for {len(node.edges)} inputs")
+                    for i in range(len(<tuple> gs)):
+                        if node.edges[i] is not None and (<tuple> gs)[i] is not None:
+                            self.give(node, node.edges[i], (<tuple> gs)[i], 2)
+                elif gs is not None:
+                    if len(node.edges) != 1:
+                        raise_bad_gradient(node, f"one gradient for {len(node.edges)} inputs")
+                    if node.edges[0] is not None:
+                        self.give(node, node.edges[0], gs, 2)
+                gs = None
+        finally:
+            mg_grad_mode = before
+            while self.queue.n:              # after an error: no half-summed gradient may stay behind
+                node = self.queue.pop()
+                node.pending = None
+        return 0
+
+    cdef int give(self, Function maker, object edge, object g, int references) except -1:
+        if not isinstance(g, TensorBase):
+            raise_bad_gradient(maker, f"a {type(g).__name__} instead of a Tensor")
+        return self.deliver(maker, edge, <TensorBase> g, references)
+
+    cdef int capture(self, Function node, object g) except -1:
+        """Hands a completed gradient to the non-leaf tensors that asked for it."""
+        for walk, nr, target in node.captures:
+            part = g[nr] if node.n_outputs > 1 else g
+            if part is None:
+                continue
+            if walk is None:                 # retain_grad
+                tensor = target()
+                if tensor is not None:
+                    (<TensorBase> tensor)._grad = part if self.create_graph else wrap((<TensorBase> part)._array)
+            elif walk is self:
+                self.results[target] = part
+        return 0
+
+
+def sequence_of(Function node):
+    """When the node was made."""
+    return node.seq
+
+
+cdef release(Function node):
+    """Frees what the node kept for its backward."""
+    cdef tuple frees = type(node).frees
+    if node.saved is not None or node.saved_out is not None or frees:
+        node.freed = True
+        node.saved = None
+        node.saved_out = None
+        node.out_versions = None
+        for name in frees:
+            if hasattr(node, name):
+                delattr(node, name)
+
+
+cdef keep_gradient(TensorBase t):
+    if t.node.captures is None:
+        t.node.captures = []
+    t.node.captures.append((None, t.nr, weakref.ref(t)))
+
+
+cdef TensorBase run_hooks(dict hooks, TensorBase g):
+    for hook in list(hooks.values()):
+        new = hook(g)
+        if new is not None:
+            if not isinstance(new, TensorBase):
+                raise TypeError(f"a tensor hook must return a Tensor or None, but got {type(new).__name__}")
+            if not same_shape((<TensorBase> new)._array, g._array):
+                raise RuntimeError(
+                    f"hook has changed the size of value: expected {tuple(g.shape)}, got {tuple((<TensorBase> new).shape)}"
+                )
+            g = <TensorBase> new
+    return g
+
+
+cdef object run_node_hooks(Function node, object g):
+    if node.n_outputs == 1:
+        hooks = node.hooks.get(0)
+        return run_hooks(hooks, g) if hooks else g
+    g = list(g)
+    for nr, hooks in node.hooks.items():
+        if hooks and g[nr] is not None:
+            g[nr] = run_hooks(hooks, g[nr])
+    return g
+
+
+def run_backward(tensors, gradients, bint retain_graph, bint create_graph, inputs, bint accumulate):
+    """The backward pass from `tensors` (all requiring grad) with the given incoming gradients (Tensors of their shapes).
+
+    inputs: None, to accumulate into .grad of every leaf; or the tensors whose gradients alone are wanted. They are
+    returned as a list (None for one that was not reached) and, if `accumulate`, also added to .grad.
+    """
+    cdef Walk walk = Walk.__new__(Walk)
+    cdef TensorBase t, g
+    cdef Function node
+    cdef Py_ssize_t i
+    walk.queue = Queue()
+    walk.retain_graph, walk.create_graph, walk.accumulate = retain_graph, create_graph, accumulate
+    edges = []
+    for tensor in tensors:
+        edges.append(edge_of(<TensorBase> tensor))
+    captured = []
+    try:
+        if inputs is not None:
+            walk.wanted = {}
+            walk.results = [None] * len(inputs)
+            for i, tensor in enumerate(inputs):
+                t = <TensorBase> tensor
+                needs_grad(t)
+                if t.node is None:
+                    walk.wanted.setdefault(id(t), []).append(i)
+                else:
+                    if t.node.captures is None:
+                        t.node.captures = []
+                    t.node.captures.append((walk, t.nr, i))
+                    captured.append(t.node)
+            walk.find_useful([(<Edge> edge).node if type(edge) is Edge else edge for edge in edges])
+        for i in range(len(edges)):
+            g = <TensorBase> gradients[i]
+            maker = edges[i] if isinstance(edges[i], Function) else None
+            walk.deliver(<Function> maker, edges[i], g, 0)
+        walk.run()
+    finally:
+        for found in captured:
+            node = <Function> found
+            node.captures = [capture for capture in node.captures if capture[0] is not walk] or None
+    return walk.results

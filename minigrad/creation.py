@@ -1,0 +1,263 @@
+"""Functions that make tensors: from data, filled, and in ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad import _dtype
+from minigrad._arguments import as_size
+from minigrad._device import check_device
+from minigrad._dtype import dtype as DType
+from minigrad._ext.engine import TensorBase, from_array
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+
+def _finish(array: np.ndarray, requires_grad: bool, device: object = None) -> Tensor:
+    check_device(device)
+    out = from_array(array)
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
+    """A new array of the data: a tensor, an array, a number, or a nest of sequences of these."""
+    if isinstance(data, TensorBase):
+        return np.array(data._array, dtype=dtype.np if dtype else None, order="C")
+    if isinstance(data, (np.ndarray, np.generic)):
+        source = np.asarray(data)
+        if dtype is None:
+            dtype = _dtype.from_numpy(source.dtype)
+        return np.array(source, dtype=dtype.np, order="C")
+    if isinstance(data, (list, tuple)):
+        data = _plain(data)
+    elif not isinstance(data, (int, float, bool)):
+        if hasattr(data, "__array__"):
+            return _array_of(np.asarray(data), dtype)
+        raise TypeError(
+            f"tensor(): cannot make a tensor of {type(data).__name__}: expected numbers, arrays, tensors or sequences of these"
+        )
+    try:
+        array = np.array(data)
+    except ValueError:
+        raise ValueError("tensor(): the nested sequences have different lengths: a tensor is a full rectangle") from None
+    if array.dtype == object:
+        raise TypeError("tensor(): expected a sequence of numbers")
+    if array.dtype.kind in "USV":
+        raise ValueError(f"tensor(): too many dimensions, or strings where numbers should be: {array.dtype}")
+    if dtype is None:
+        if array.size == 0 or array.dtype.kind == "f":
+            dtype = _dtype.get_default_dtype() if array.dtype != np.float64 or _only_python_floats(data) else _dtype.float64
+        else:
+            dtype = _dtype.from_numpy(array.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(array.astype(dtype.np, copy=False), order="C")
+
+
+def _plain(data: Sequence) -> list:
+    """The nest with tensors as what numpy understands."""
+    return [_plain(x) if isinstance(x, (list, tuple)) else x._array if isinstance(x, TensorBase) else x for x in data]
+
+
+def _only_python_floats(data: Any) -> bool:
+    """Whether the nest holds Python numbers alone: then its floats take the default dtype; numpy's keep theirs."""
+    while isinstance(data, list) and data:
+        data = data[0]
+    return not isinstance(data, (np.ndarray, np.generic))
+
+
+def tensor(
+    data: Any, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
+    """A tensor with a copy of the data: numbers, nested sequences of numbers, an array, a tensor.
+
+    Python floats become the default dtype (float32), ints int64, bools bool; arrays keep theirs. Raises ValueError for ragged nests
+    and TypeError for what is no number.
+    """
+    if dtype is not None:
+        dtype = _dtype.check(dtype, "tensor")
+    return _finish(_array_of(data, dtype), requires_grad, device)
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A tensor that shares the array's memory. Raises TypeError for a dtype that tensors cannot have, ValueError for negative strides."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    dtype = _dtype.from_numpy(ndarray.dtype.newbyteorder("=") if ndarray.dtype.isnative else ndarray.dtype)
+    if not ndarray.dtype.isnative:
+        raise ValueError("given numpy array has byte order different from the native byte order. Conversion is not supported.")
+    if any(stride < 0 for stride in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not supported. "
+            "(You can probably work around this by making a copy of your array with array.copy().)"
+        )
+    return from_array(np.asarray(ndarray).view(dtype.np))
+
+
+def as_tensor(data: Any, dtype: DType | None = None, device: object = None) -> Tensor:
+    """A tensor of the data, sharing its memory (and graph) where that is possible."""
+    check_device(device)
+    if isinstance(data, TensorBase):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray) and (dtype is None or dtype.np == data.dtype):
+        return from_numpy(data)
+    return tensor(data, dtype=dtype)
+
+
+def _numpy_dtype(dtype: DType | None, function: str) -> np.dtype:
+    return (_dtype.get_default_dtype() if dtype is None else _dtype.check(dtype, function)).np
+
+
+def _checked_size(size: tuple, function: str) -> tuple[int, ...]:
+    sizes = as_size(size, function)
+    for s in sizes:
+        if s < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {s}: {list(sizes)}")
+    return sizes
+
+
+def empty(*size: int, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object) -> Tensor:
+    """A tensor whose elements are not set."""
+    return _finish(np.empty(_checked_size(size, "empty"), _numpy_dtype(dtype, "empty")), requires_grad, device)
+
+
+def zeros(*size: int, dtype: DType | None = None, device: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros."""
+    return _finish(np.zeros(_checked_size(size, "zeros"), _numpy_dtype(dtype, "zeros")), requires_grad, device)
+
+
+def ones(*size: int, dtype: DType | None = None, device: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones."""
+    return _finish(np.ones(_checked_size(size, "ones"), _numpy_dtype(dtype, "ones")), requires_grad, device)
+
+
+def full(
+    size: Sequence[int], fill_value: float, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of one value; its dtype follows the value's: bool, int64 or the default float type."""
+    value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value
+    dtype = _dtype.of_scalar(value) if dtype is None else _dtype.check(dtype, "full")
+    return _finish(np.full(_checked_size((tuple(size),), "full"), value, dtype.np), requires_grad, device)
+
+
+def _like(input: Tensor, dtype: DType | None) -> DType:
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    return input.dtype if dtype is None else dtype
+
+
+def empty_like(
+    input: Tensor, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object
+) -> Tensor:
+    """empty in input's shape and dtype."""
+    return empty(*input._array.shape, dtype=_like(input, dtype), device=device, requires_grad=requires_grad)
+
+
+def zeros_like(
+    input: Tensor, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object
+) -> Tensor:
+    """zeros in input's shape and dtype."""
+    dtype = _like(input, dtype)
+    return zeros(*input._array.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones_like(
+    input: Tensor, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object
+) -> Tensor:
+    """ones in input's shape and dtype."""
+    dtype = _like(input, dtype)
+    return ones(*input._array.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: float,
+    *,
+    dtype: DType | None = None,
+    device: object = None,
+    requires_grad: bool = False,
+    **_: object,
+) -> Tensor:
+    """full in input's shape and dtype."""
+    dtype = _like(input, dtype)
+    return full(input._array.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False
+) -> Tensor:
+    """An (n, m) matrix, m = n by default, with ones on its diagonal."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
+    return _finish(np.eye(n, m, dtype=_numpy_dtype(dtype, "eye")), requires_grad, device)
+
+
+def arange(
+    *bounds: float, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **named: float
+) -> Tensor:
+    """arange([start=0,] end, step=1): start, start + step, ... below end. int64 for integers, otherwise the default float type.
+
+    Raises RuntimeError for a step of 0 or one that leads away from end.
+    """
+    values = [b.item() if isinstance(b, TensorBase) else b for b in bounds]
+    if len(values) == 1 and "end" not in named:
+        values = [named.pop("start", 0), values[0]]
+    start = values[0] if values else named.pop("start", 0)
+    if len(values) < 2 and "end" not in named:
+        raise TypeError("arange() expects at least an end")
+    end = values[1] if len(values) > 1 else named.pop("end")
+    step = values[2] if len(values) > 2 else named.pop("step", 1)
+    if named or len(values) > 3:
+        raise TypeError(f"arange() got unexpected arguments: {list(named) or values[3:]}")
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype is None:
+        whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+        dtype = _dtype.int64 if whole else _dtype.get_default_dtype()
+    n = math.ceil((end - start) / step)
+    return _finish((start + np.arange(n) * step).astype(_dtype.check(dtype, "arange").np), requires_grad, device)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False
+) -> Tensor:
+    """`steps` values from start to end, both included."""
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return _finish(np.linspace(float(start), float(end), steps).astype(_numpy_dtype(dtype, "linspace")), requires_grad, device)
+
+
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: DType | None = None, device: object = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """base to the power of linspace(start, end, steps)."""
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return _finish(
+        np.logspace(float(start), float(end), steps, base=base).astype(_numpy_dtype(dtype, "logspace")), requires_grad, device
+    )
+
+
+def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinates of a grid: each vector along its own dimension, expanded to the shape of all ("xy" exchanges the first two)."""
+    vectors = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+    swap = indexing == "xy" and len(vectors) >= 2
+    if swap:
+        vectors[0], vectors[1] = vectors[1], vectors[0]
+    shape = [v.numel() for v in vectors]
+    grids = [v.reshape([-1 if i == d else 1 for i in range(len(vectors))]).expand(shape) for d, v in enumerate(vectors)]
+    if swap:
+        grids = [g.transpose(0, 1) for g in grids]
+        grids[0], grids[1] = grids[1], grids[0]
+    return tuple(grids)

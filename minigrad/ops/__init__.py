@@ -1,0 +1,1 @@
+"""Differentiable operations: the only place where a derivative is written. One file a family."""

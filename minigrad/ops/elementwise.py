@@ -1,0 +1,722 @@
+"""Operations on each element: arithmetic, functions, comparisons. The hottest (+ - * / and negation) are compiled: ext/hot.pyx."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigrad import _dtype
+from minigrad._ext import elementwise as kernels
+from minigrad._ext import hot
+from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad.ops.shape import broadcast_shapes, cast, clone, expand
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+    Number = float | int | bool
+
+_NUMBERS = (int, float, bool, np.number, np.bool_)
+
+
+# Promotion and broadcasting
+
+
+def as_tensor_like(value: Tensor | Number, dtype: _dtype.dtype) -> Tensor:
+    """A Python number as a 0-d tensor of this dtype; a tensor cast to it."""
+    if isinstance(value, TensorBase):
+        return cast(value, dtype)
+    with np.errstate(over="ignore"):
+        return from_array(np.asarray(np.asarray(value).astype(dtype.np)))
+
+
+def result_type(*values: Tensor | Number) -> _dtype.dtype:
+    """The dtype of an operation between these tensors and numbers."""
+    tensors = [(v.dtype, v.ndim) for v in values if isinstance(v, TensorBase)]
+    return _dtype.result_dtype(tensors, [v for v in values if not isinstance(v, TensorBase)])
+
+
+def promote(x: object, y: object, division: bool, symbol: str) -> tuple[Tensor, Tensor]:
+    """Two operands as tensors of the dtype of their result. NotImplemented for an operand that is no tensor and no number."""
+    for value in (x, y):
+        if not isinstance(value, (TensorBase, *_NUMBERS)):
+            return NotImplemented
+    dtype = result_type(x, y)
+    if division and not dtype.is_floating_point:
+        dtype = _dtype.get_default_dtype()
+    if symbol == "-" and dtype is _dtype.bool:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
+            "or `logical_not()` operator instead."
+        )
+    return as_tensor_like(x, dtype), as_tensor_like(y, dtype)
+
+
+def broadcast_operands(name: str, *operands: Tensor | Number) -> list[Tensor]:
+    """The operands as tensors of one dtype and one shape. Raises TypeError for anything but tensors and numbers."""
+    for value in operands:
+        if not isinstance(value, (TensorBase, *_NUMBERS)):
+            raise TypeError(f"{name}(): expected a Tensor or a number, but got {type(value).__name__}")
+    dtype = result_type(*operands)
+    tensors = [as_tensor_like(value, dtype) for value in operands]
+    shape = broadcast_shapes(*[x._array.shape for x in tensors])
+    return [x if x._array.shape == shape else expand(x, shape) for x in tensors]
+
+
+def _floating(input: Tensor, name: str) -> Tensor:
+    """The tensor, integers as the default float type."""
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    return input if input.dtype.is_floating_point else cast(input, _dtype.get_default_dtype())
+
+
+# Arithmetic
+
+
+def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """input + alpha * other, with broadcasting and type promotion."""
+    return _operands_checked("add", hot.add(input, other if alpha == 1 else hot.mul(other, alpha)), input, other)
+
+
+def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """input - alpha * other, with broadcasting and type promotion."""
+    return _operands_checked("sub", hot.sub(input, other if alpha == 1 else hot.mul(other, alpha)), input, other)
+
+
+def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """other - alpha * input."""
+    return sub(other, input, alpha=alpha)
+
+
+def mul(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """input * other, with broadcasting and type promotion."""
+    return _operands_checked("mul", hot.mul(input, other), input, other)
+
+
+def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other, with broadcasting and type promotion. rounding_mode: None (true division), "trunc" or "floor"."""
+    if rounding_mode is None:
+        return _operands_checked("div", hot.div(input, other), input, other)
+    if rounding_mode not in ("trunc", "floor"):
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    x, y = broadcast_operands("div", input, other)
+    if not x.dtype.is_floating_point:
+        if (y._array == 0).any():
+            raise RuntimeError("ZeroDivisionError")
+    return apply(FloorDivideFunction(rounding_mode), x, y)
+
+
+def _operands_checked(name: str, result: object, *operands: object) -> Tensor:
+    if result is NotImplemented:
+        wrong = next(v for v in operands if not isinstance(v, (TensorBase, *_NUMBERS)))
+        raise TypeError(f"{name}(): expected a Tensor or a number, but got {type(wrong).__name__}")
+    return result
+
+
+class FloorDivideFunction(Function):
+    """x / y rounded down or towards zero; its derivative is zero wherever it has one."""
+
+    def __init__(self, mode):
+        self.mode = mode
+
+    def forward(self, x, y):
+        with np.errstate(all="ignore"):
+            if self.mode == "floor":
+                return np.floor_divide(x, y)
+            if x.dtype.kind == "f":
+                return np.trunc(np.divide(x, y))
+            return np.where((x < 0) != (y < 0), -(abs(x) // abs(y)), abs(x) // abs(y)).astype(x.dtype)
+
+    def backward(self, g):
+        return tuple(g * 0 if wanted else None for wanted in self.needs_input_grad)
+
+
+def floor_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """The quotient rounded down."""
+    return div(input, other, rounding_mode="floor")
+
+
+class RemainderFunction(Function):
+    """x - floor(x / y) y, with the sign of y."""
+
+    reads = {"x": (), "y": ("x", "y")}
+
+    def forward(self, x, y):
+        with np.errstate(all="ignore"):
+            return np.remainder(x, y)
+
+    def backward(self, g, x, y):
+        gx, gy = self.needs_input_grad
+        return g if gx else None, -g * div(x, y, rounding_mode="floor") if gy else None
+
+
+def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """The remainder of the division, with the sign of `other`, as Python's %."""
+    x, y = broadcast_operands("remainder", input, other)
+    if not x.dtype.is_floating_point and (y._array == 0).any():
+        raise RuntimeError("ZeroDivisionError")
+    return apply(RemainderFunction(), x, y)
+
+
+def fmod(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """The remainder of the division, with the sign of `input`, as C's fmod."""
+    x, y = broadcast_operands("fmod", input, other)
+    if not x.dtype.is_floating_point and (y._array == 0).any():
+        raise RuntimeError("ZeroDivisionError")
+    return x - div(x, y, rounding_mode="trunc") * y
+
+
+class PowFunction(Function):
+    """d(x^y) = g y x^(y-1), g x^y log x"""
+
+    reads = {"x": ("x", "y"), "y": ("x", "y", "out")}
+
+    def forward(self, x, y):
+        with np.errstate(all="ignore"):
+            return kernels.pow(x, y)
+
+    def backward(self, g, x, y, out):
+        gx, gy = self.needs_input_grad
+        return (
+            where(y == 0, 0.0, g * y * pow(x, where(y == 0, 1.0, y - 1))) if gx else None,
+            where((x == 0) & (y >= 0), 0.0, g * out * log(where((x == 0) & (y >= 0), 1.0, x))) if gy else None,
+        )
+
+
+class PowScalarFunction(Function):
+    """d(x^n) = g n x^(n-1) for a number n"""
+
+    def __init__(self, exponent):
+        self.exponent = exponent
+
+    def forward(self, x):
+        with np.errstate(all="ignore"):
+            return kernels.pow(x, self.exponent)
+
+    def backward(self, g, x):
+        n = self.exponent
+        return g * 0 if n == 0 else g * (n * pow(x, n - 1)) if n != 2 else g * (x * 2.0)
+
+
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """input to the power of exponent, with broadcasting and type promotion."""
+    if isinstance(input, TensorBase) and isinstance(exponent, _NUMBERS):
+        dtype = result_type(input, exponent)
+        if dtype.is_floating_point:
+            return apply(PowScalarFunction(exponent), cast(input, dtype))
+        if exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+    x, y = broadcast_operands("pow", input, exponent)
+    if not x.dtype.is_floating_point and (y._array < 0).any():
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return apply(PowFunction(), x, y)
+
+
+def rpow(input: Tensor, other: Number) -> Tensor:
+    """other ** input"""
+    return pow(other, input)
+
+
+def square(input: Tensor) -> Tensor:
+    """input ** 2"""
+    return pow(input, 2)
+
+
+class AbsFunction(Function):
+    def forward(self, x):
+        return np.abs(x)
+
+    def backward(self, g, x):
+        return g * sign(x)
+
+
+def abs(input: Tensor) -> Tensor:
+    """The absolute value; its gradient at 0 is 0."""
+    return apply(AbsFunction(), input)
+
+
+class StepwiseFunction(Function):
+    """A function that is constant between its steps: its gradient is zero."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+    def backward(self, g):
+        return g * 0
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1."""
+    return apply(StepwiseFunction(np.sign), input)
+
+
+def floor(input: Tensor) -> Tensor:
+    """The largest integer that is not larger."""
+    return apply(StepwiseFunction(np.floor), input) if input.dtype.is_floating_point else clone(input)
+
+
+def ceil(input: Tensor) -> Tensor:
+    """The smallest integer that is not smaller."""
+    return apply(StepwiseFunction(np.ceil), input) if input.dtype.is_floating_point else clone(input)
+
+
+def trunc(input: Tensor) -> Tensor:
+    """The integer part."""
+    return apply(StepwiseFunction(np.trunc), input) if input.dtype.is_floating_point else clone(input)
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest integer (or decimal of so many places), halves to the even one."""
+    if not input.dtype.is_floating_point:
+        return clone(input)
+    return apply(StepwiseFunction(lambda x: np.round(x, decimals)), input)
+
+
+def frac(input: Tensor) -> Tensor:
+    """The fractional part: input - trunc(input)."""
+    return input - trunc(input)
+
+
+# Functions
+
+
+class ExpFunction(Function):
+    def forward(self, x):
+        return kernels.exp(x)
+
+    def backward(self, g, out):
+        return g * out
+
+
+def exp(input: Tensor) -> Tensor:
+    """e to the power of each element."""
+    return apply(ExpFunction(), _floating(input, "exp"))
+
+
+class Expm1Function(Function):
+    def forward(self, x):
+        return kernels.expm1(x)
+
+    def backward(self, g, out):
+        return g * (out + 1)
+
+
+def expm1(input: Tensor) -> Tensor:
+    """exp(input) - 1, accurate near 0."""
+    return apply(Expm1Function(), _floating(input, "expm1"))
+
+
+class LogFunction(Function):
+    def forward(self, x):
+        return kernels.log(x)
+
+    def backward(self, g, x):
+        return g / x
+
+
+def log(input: Tensor) -> Tensor:
+    """The natural logarithm: -inf at 0, NaN below."""
+    return apply(LogFunction(), _floating(input, "log"))
+
+
+class Log1pFunction(Function):
+    def forward(self, x):
+        return kernels.log1p(x)
+
+    def backward(self, g, x):
+        return g / (x + 1)
+
+
+def log1p(input: Tensor) -> Tensor:
+    """log(1 + input), accurate near 0."""
+    return apply(Log1pFunction(), _floating(input, "log1p"))
+
+
+def log2(input: Tensor) -> Tensor:
+    """The logarithm to base 2."""
+    return log(input) * (1 / math.log(2.0))
+
+
+def log10(input: Tensor) -> Tensor:
+    """The logarithm to base 10."""
+    return log(input) * (1 / math.log(10.0))
+
+
+class SqrtFunction(Function):
+    def forward(self, x):
+        return kernels.sqrt(x)
+
+    def backward(self, g, out):
+        return g / (out * 2)
+
+
+def sqrt(input: Tensor) -> Tensor:
+    """The square root: NaN below 0."""
+    return apply(SqrtFunction(), _floating(input, "sqrt"))
+
+
+class RsqrtFunction(Function):
+    def forward(self, x):
+        return kernels.rsqrt(x)
+
+    def backward(self, g, out):
+        return g * -0.5 * (out * out * out)
+
+
+def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(input)"""
+    return apply(RsqrtFunction(), _floating(input, "rsqrt"))
+
+
+class ReciprocalFunction(Function):
+    def forward(self, x):
+        return kernels.reciprocal(x)
+
+    def backward(self, g, out):
+        return -g * (out * out)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input"""
+    return apply(ReciprocalFunction(), _floating(input, "reciprocal"))
+
+
+class SinFunction(Function):
+    def forward(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.sin(x)
+
+    def backward(self, g, x):
+        return g * cos(x)
+
+
+def sin(input: Tensor) -> Tensor:
+    """The sine of an angle in radians."""
+    return apply(SinFunction(), _floating(input, "sin"))
+
+
+class CosFunction(Function):
+    def forward(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.cos(x)
+
+    def backward(self, g, x):
+        return -g * sin(x)
+
+
+def cos(input: Tensor) -> Tensor:
+    """The cosine of an angle in radians."""
+    return apply(CosFunction(), _floating(input, "cos"))
+
+
+class TanFunction(Function):
+    def forward(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.tan(x)
+
+    def backward(self, g, out):
+        return g * (out * out + 1)
+
+
+def tan(input: Tensor) -> Tensor:
+    """The tangent of an angle in radians."""
+    return apply(TanFunction(), _floating(input, "tan"))
+
+
+class AtanFunction(Function):
+    def forward(self, x):
+        return np.arctan(x)
+
+    def backward(self, g, x):
+        return g / (x * x + 1)
+
+
+def atan(input: Tensor) -> Tensor:
+    """The angle in radians whose tangent is the element."""
+    return apply(AtanFunction(), _floating(input, "atan"))
+
+
+class TanhFunction(Function):
+    def forward(self, x):
+        return kernels.tanh(x)
+
+    def backward(self, g, out):
+        return g * (1 - out * out)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return apply(TanhFunction(), _floating(input, "tanh"))
+
+
+class SigmoidFunction(Function):
+    def forward(self, x):
+        return kernels.sigmoid(x)
+
+    def backward(self, g, out):
+        return g * (out * (1 - out))
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))"""
+    return apply(SigmoidFunction(), _floating(input, "sigmoid"))
+
+
+class ErfFunction(Function):
+    """d erf(x) = g 2/sqrt(pi) exp(-x^2)"""
+
+    def forward(self, x):
+        return kernels.erf(x)
+
+    def backward(self, g, x):
+        return g * (exp(-(x * x)) * (2 / math.sqrt(math.pi)))
+
+
+def erf(input: Tensor) -> Tensor:
+    """The error function."""
+    return apply(ErfFunction(), _floating(input, "erf"))
+
+
+# Choosing between elements
+
+
+class MaximumFunction(Function):
+    """The larger (or smaller) of two, NaN if either is; the gradient goes to the chosen one, to both by halves at a tie."""
+
+    def __init__(self, choose):
+        self.choose = choose
+
+    def forward(self, x, y):
+        return self.choose(x, y)
+
+    def backward(self, g, x, y):
+        gx, gy = self.needs_input_grad
+        half = (x == y) * 0.5
+        chosen = (x > y) if self.choose is np.maximum else (x < y)
+        return (
+            g * (chosen.to(g.dtype) + half) if gx else None,
+            g * (1.0 - (chosen.to(g.dtype) + half)) if gy else None,
+        )
+
+
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of two elements, with broadcasting and type promotion."""
+    return apply(MaximumFunction(np.maximum), *broadcast_operands("maximum", input, other))
+
+
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of two elements, with broadcasting and type promotion."""
+    return apply(MaximumFunction(np.minimum), *broadcast_operands("minimum", input, other))
+
+
+class WhereFunction(Function):
+    def __init__(self, condition):
+        self.condition = condition
+
+    def forward(self, x, y):
+        return np.where(self.condition, x, y)
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        zero = g.new_zeros(())
+        condition = from_array(self.condition)
+        return where(condition, g, zero) if gx else None, where(condition, zero, g) if gy else None
+
+
+def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None) -> Tensor:
+    """input where condition holds, other elsewhere. With the condition alone: the indices where it holds, a tensor a dimension."""
+    if input is None and other is None:
+        return tuple(from_array(np.ascontiguousarray(i)) for i in np.nonzero(condition._array))
+    if condition.dtype not in (_dtype.bool, _dtype.uint8):
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+    x, y = broadcast_operands("where", input, other)
+    shape = broadcast_shapes(condition._array.shape, x._array.shape)
+    mask = np.ascontiguousarray(np.broadcast_to(condition._array, shape)).astype(bool, copy=False)
+    return apply(WhereFunction(mask), expand(x, shape), expand(y, shape))
+
+
+def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
+    """The element, or the bound that it exceeds; a gradient only where the element was kept."""
+    if min is None and max is None:
+        raise ValueError("clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, TensorBase) or isinstance(max, TensorBase):
+        out = input
+        if min is not None:
+            out = where(out < min, min, out)
+        if max is not None:
+            out = where(out > max, max, out)
+        return out
+    numbers = [value for value in (min, max) if value is not None]
+    return apply(ClampFunction(min, max), cast(input, result_type(input, *numbers)))
+
+
+class ClampFunction(Function):
+    """d clamp(x, low, high) = g where low <= x <= high, else 0."""
+
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def forward(self, x):
+        y = x if self.low is None else np.maximum(x, np.asarray(self.low).astype(x.dtype))
+        return y if self.high is None else np.minimum(y, np.asarray(self.high).astype(x.dtype))
+
+    def backward(self, g, x):
+        inside = None if self.low is None else x >= self.low
+        if self.high is not None:
+            inside = x <= self.high if inside is None else inside & (x <= self.high)
+        return where(inside, g, g.new_zeros(()))
+
+
+def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
+    """clamp from below."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
+    """clamp from above."""
+    return clamp(input, max=max)
+
+
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
+    """input + weight * (end - input)"""
+    return input + weight * (end - input)
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 * tensor2"""
+    return input + value * (tensor1 * tensor2)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 / tensor2"""
+    return input + value * (tensor1 / tensor2)
+
+
+# Comparisons and logic: not differentiable, the result is bool
+
+
+def _compare(name: str, function: np.ufunc, x: Tensor | Number, y: Tensor | Number) -> Tensor:
+    for value in (x, y):
+        if not isinstance(value, (TensorBase, *_NUMBERS)):
+            return NotImplemented
+    dtype = result_type(x, y)
+    a, b = (as_tensor_like(value, dtype)._array for value in (x, y))
+    broadcast_shapes(a.shape, b.shape)
+    return from_array(np.asarray(function(a, b)))
+
+
+def eq(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input == other, elementwise."""
+    return _compare("eq", np.equal, input, other)
+
+
+def ne(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input != other, elementwise."""
+    return _compare("ne", np.not_equal, input, other)
+
+
+def lt(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input < other, elementwise."""
+    return _compare("lt", np.less, input, other)
+
+
+def le(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input <= other, elementwise."""
+    return _compare("le", np.less_equal, input, other)
+
+
+def gt(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input > other, elementwise."""
+    return _compare("gt", np.greater, input, other)
+
+
+def ge(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input >= other, elementwise."""
+    return _compare("ge", np.greater_equal, input, other)
+
+
+def isnan(input: Tensor) -> Tensor:
+    """Whether each element is NaN."""
+    return from_array(np.asarray(np.isnan(input._array)))
+
+
+def isinf(input: Tensor) -> Tensor:
+    """Whether each element is infinite."""
+    return from_array(np.asarray(np.isinf(input._array)))
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """Whether each element is neither NaN nor infinite."""
+    return from_array(np.asarray(np.isfinite(input._array)))
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Whether each element is zero."""
+    return from_array(np.asarray(np.logical_not(input._array)))
+
+
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Whether both elements are nonzero."""
+    return _compare("logical_and", np.logical_and, input, other)
+
+
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Whether one of the elements is nonzero."""
+    return _compare("logical_or", np.logical_or, input, other)
+
+
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Whether just one of the elements is nonzero."""
+    return _compare("logical_xor", np.logical_xor, input, other)
+
+
+def _bitwise(name: str, function: np.ufunc, *operands: Tensor | Number) -> Tensor:
+    for value in operands:
+        if not isinstance(value, (TensorBase, *_NUMBERS)):
+            return NotImplemented
+    dtype = result_type(*operands)
+    if dtype.is_floating_point:
+        raise NotImplementedError(f"{name}: not implemented for {dtype}, only for integers and bool")
+    return from_array(np.asarray(function(*[as_tensor_like(value, dtype)._array for value in operands])))
+
+
+def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input & other"""
+    return _bitwise("bitwise_and", np.bitwise_and, input, other)
+
+
+def bitwise_or(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input | other"""
+    return _bitwise("bitwise_or", np.bitwise_or, input, other)
+
+
+def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input ^ other"""
+    return _bitwise("bitwise_xor", np.bitwise_xor, input, other)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """~input: of each bit, for bool the logical not."""
+    return _bitwise("bitwise_not", np.bitwise_not, input)
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether the tensors have the same shape and elements."""
+    return bool(np.array_equal(input._array, other._array))
+
+
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """Whether |input - other| <= atol + rtol * |other|, elementwise."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
+    return from_array(np.asarray(np.isclose(input._array, other._array, rtol, atol, equal_nan)))
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether isclose holds for every element."""
+    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())

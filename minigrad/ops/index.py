@@ -1,0 +1,417 @@
+"""Operations that choose elements by index: indexing, gather and scatter, masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigrad import _dtype
+from minigrad._arguments import normalize_dim
+from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad.ops.elementwise import as_tensor_like, where
+from minigrad.ops.inplace import copy_, write
+from minigrad.ops.shape import SliceFunction, cast, expand, flatten, reshape
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+
+# x[index]
+
+
+class IndexFunction(Function):
+    """x[index] for an index with arrays in it: a copy."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def forward(self, x):
+        self.source = x.shape
+        return x[self.index]
+
+    def backward(self, g):
+        return apply(IndexAddFunction(self.index, self.source), g)
+
+
+class IndexAddFunction(Function):
+    """Zeros of a shape with x added at an index, repeated positions accumulating: the adjoint of IndexFunction."""
+
+    def __init__(self, index, shape):
+        self.index, self.shape = index, shape
+
+    def forward(self, x):
+        out = np.zeros(self.shape, x.dtype)
+        np.add.at(out, self.index, x)
+        return out
+
+    def backward(self, g):
+        return apply(IndexFunction(self.index), g)
+
+
+class IndexPutFunction(Function):
+    """x with y at an index; where positions repeat, the last value stays."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def forward(self, x, y):
+        out = np.array(x, order="C")
+        out[self.index] = y
+        return out
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        if gy:
+            # numpy writes repeated positions in order; only the value that stayed has a gradient.
+            owner = np.full(g._array.shape, -1, np.int64)
+            writers = np.arange(owner[self.index].size).reshape(owner[self.index].shape)
+            owner[self.index] = writers
+            stayed = from_array(np.asarray(owner[self.index] == writers))
+            gy = where(stayed, apply(IndexFunction(self.index), g), g.new_zeros(()))
+        hole = from_array(np.zeros((), g._array.dtype))
+        return apply(IndexPutFunction(self.index), g, hole) if gx else None, gy or None
+
+
+def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
+    """The index as a tuple that numpy understands, and whether it is basic (so that the result is a view)."""
+    if isinstance(index, list) and index and not any(isinstance(i, (slice, type(None), type(Ellipsis))) for i in index):
+        index = (np.asarray([i.item() if isinstance(i, TensorBase) else i for i in index]),)
+    items = index if isinstance(index, tuple) else (index,)
+    out, basic = [], True
+    for item in items:
+        if isinstance(item, TensorBase):
+            array = item._array
+            if array.dtype.kind == "f":
+                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+            if array.dtype == np.uint8:
+                array = array.astype(bool)
+            if array.ndim == 0 and array.dtype.kind in "iu":
+                out.append(int(array))
+                continue
+            out.append(array)
+            basic = False
+        elif isinstance(item, (np.ndarray, list, range)):
+            array = np.asarray(item)
+            if array.size == 0:
+                array = array.astype(np.int64)
+            if array.dtype.kind not in "iub":
+                raise IndexError(
+                    "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices"
+                )
+            out.append(array)
+            basic = False
+        elif isinstance(item, (bool, np.bool_)):
+            out.append(np.asarray(item))
+            basic = False
+        elif isinstance(item, slice):
+            step = 1 if item.step is None else item.step.__index__()
+            if step <= 0:
+                raise ValueError("step must be greater than zero")
+            out.append(slice(*[None if part is None else part.__index__() for part in (item.start, item.stop, item.step)]))
+        elif item is None or item is Ellipsis:
+            out.append(item)
+        elif hasattr(item, "__index__"):
+            out.append(item.__index__())
+        else:
+            raise TypeError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"{type(item).__name__})"
+            )
+    _check_index(input._array.shape, out)
+    return tuple(out), basic
+
+
+def _check_index(shape: tuple[int, ...], index: list) -> None:
+    """Raises IndexError for too many indices, one out of range, or a mask of another shape."""
+    used = sum(
+        item.ndim if isinstance(item, np.ndarray) and item.dtype == bool else item is not None and item is not Ellipsis
+        for item in index
+    )
+    if used > len(shape):
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    if sum(item is Ellipsis for item in index) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    dim = 0
+    for item in index:
+        if item is None:
+            continue
+        if item is Ellipsis:
+            dim += len(shape) - used
+            continue
+        if isinstance(item, int) and not -shape[dim] <= item < shape[dim]:
+            raise IndexError(f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}")
+        if isinstance(item, np.ndarray):
+            if item.dtype == bool:
+                if item.shape != shape[dim : dim + item.ndim]:
+                    raise IndexError(
+                        f"The shape of the mask {list(item.shape)} at index {dim} does not match the shape of the indexed tensor "
+                        f"{list(shape)} at index {dim}"
+                    )
+                dim += item.ndim
+                continue
+            if item.size and (item.min() < -shape[dim] or item.max() >= shape[dim]):
+                worst = item.max() if item.max() >= shape[dim] else item.min()
+                raise IndexError(f"index {worst} is out of bounds for dimension {dim} with size {shape[dim]}")
+        dim += 1
+
+
+def getitem(input: Tensor, index: object) -> Tensor:
+    """input[index]: ints, slices, None and Ellipsis give a view; integer and bool tensors, arrays or lists a copy."""
+    index, basic = _normalize_index(input, index)
+    if basic:
+        return apply(SliceFunction(index), input)
+    try:
+        return apply(IndexFunction(index), input)
+    except IndexError as error:
+        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together: {error}") from None
+
+
+def setitem(input: Tensor, index: object, value: object) -> None:
+    """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
+    index, basic = _normalize_index(input, index)
+    value = as_tensor_like(value, input.dtype) if not isinstance(value, np.ndarray) else cast(from_array(value), input.dtype)
+    if basic:
+        target = apply(SliceFunction(index), input)
+        shape = target._array.shape
+        while value.ndim > len(shape) and value._array.shape[0] == 1:
+            value = reshape(value, value._array.shape[1:])
+        if value.ndim > len(shape) or any(s not in (1, t) for s, t in zip(value._array.shape[::-1], shape[::-1], strict=False)):
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result of shape "
+                f"{list(shape)}"
+            )
+        copy_(target, value)
+        return
+    try:
+        shape = np.broadcast_to(np.empty((), bool), input._array.shape)[index].shape
+        np.broadcast_shapes(shape, value._array.shape)
+    except (IndexError, ValueError):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to the indexing result"
+        ) from None
+    write(input, lambda x: apply(IndexPutFunction(index), x, expand(value, shape)), "index_put_")
+
+
+# Along one dimension
+
+
+def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, np.ndarray]:
+    dim = normalize_dim(dim, input.ndim)
+    if index.dtype not in (_dtype.int64, _dtype.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype}")
+    if max(index.ndim, 1) != max(input.ndim, 1):
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as input tensor ({name}): got {index.ndim} and {input.ndim}"
+        )
+    size = input._array.shape[dim] if input.ndim else 1
+    positions = index._array
+    if positions.size and (positions.min() < 0 or positions.max() >= size):
+        worst = positions.max() if positions.max() >= size else positions.min()
+        raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
+    return dim, positions
+
+
+def _grid(positions: np.ndarray, dim: int) -> tuple:
+    """The advanced index that picks element [i, positions[i, j], ...] along dim."""
+    axes = [np.arange(n).reshape((-1,) + (1,) * (positions.ndim - 1 - axis)) for axis, n in enumerate(positions.shape)]
+    axes[dim] = positions
+    return tuple(axes)
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on; index may be smaller in the other dimensions."""
+    dim, positions = _check_gather("gather", input, dim, index)
+    for d in range(input.ndim):
+        if d != dim and positions.shape[d] > input._array.shape[d]:
+            raise RuntimeError(
+                f"Size does not match at dimension {d} expected index {list(positions.shape)} to be no larger than self "
+                f"{list(input._array.shape)} apart from dimension {dim}"
+            )
+    if input.ndim == 0 or index.ndim == 0:
+        return reshape(apply(IndexFunction((positions.reshape(-1),)), reshape(input, -1)), positions.shape)
+    return apply(IndexFunction(_grid(positions, dim)), input)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """gather whose other dimensions broadcast; of the flat tensor without dim."""
+    if dim is None:
+        return gather(reshape(input, -1), 0, reshape(indices, -1))
+    dim = normalize_dim(dim, input.ndim)
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            f"take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} and {indices.ndim}"
+        )
+    pairs = list(zip(input._array.shape, indices._array.shape, strict=True))
+    both = [np.broadcast_shapes((a,), (b,))[0] if d != dim else None for d, (a, b) in enumerate(pairs)]
+    wide = expand(input, [a if d == dim else both[d] for d, (a, _) in enumerate(pairs)])
+    return gather(wide, dim, expand(indices, [b if d == dim else both[d] for d, (_, b) in enumerate(pairs)]))
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at these positions of the flat tensor."""
+    return getitem(reshape(input, -1), index) if index.ndim else reshape(getitem(reshape(input, -1), reshape(index, 1)), ())
+
+
+class ScatterFunction(Function):
+    """x with y at an index: see scatter."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def forward(self, x, y):
+        out = np.array(x, order="C")
+        out[self.index] = y
+        return out
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        hole = from_array(np.zeros((), g._array.dtype))
+        return (
+            apply(ScatterFunction(self.index), g, hole) if gx else None,
+            apply(IndexFunction(self.index), g) if gy else None,
+        )
+
+
+def _scatter_source(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    if src.dtype is not input.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype, but got {input.dtype} and {src.dtype}")
+    shape = index._array.shape
+    if src.ndim != index.ndim or any(n > m for n, m in zip(shape, src._array.shape, strict=False)):
+        raise RuntimeError(
+            f"Expected index {list(shape)} to be no larger than src {list(src._array.shape)} in all dimensions ({name})"
+        )
+    for d, (n, m) in enumerate(zip(shape, input._array.shape, strict=False)):
+        if d != dim and n > m:
+            raise RuntimeError(
+                f"Expected index {list(shape)} to be no larger than self {list(input._array.shape)} apart from dimension {dim} ({name})"
+            )
+    return src if src._array.shape == shape else getitem(src, tuple(slice(0, n) for n in shape))
+
+
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Tensor | None = None, *, value: float | None = None, reduce: str | None = None
+) -> Tensor:
+    """A copy of input with out[i][index[i][j][k]][k] = src[i][j][k] for dim 1, and so on.
+
+    src: a tensor of input's dtype, or a number (also as value=). reduce="add" or "multiply" combines instead of replacing.
+    As in PyTorch the gradient for src is right only where no position repeats.
+    """
+    if src is not None and not isinstance(src, TensorBase):
+        src, value = None, src
+    if (src is None) == (value is None):
+        raise TypeError("scatter() expects either src or value")
+    dim, positions = _check_gather("scatter", input, dim, index)
+    if src is None:
+        src = expand(as_tensor_like(value, input.dtype), positions.shape)
+    src = _scatter_source("scatter", input, dim, index, src)
+    if input.ndim == 0:
+        return reshape(scatter(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1), reduce=reduce), ())
+    if reduce == "add":
+        return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
+    if reduce is not None:
+        raise NotImplementedError(f"scatter: reduce={reduce!r} is not implemented; only None and 'add' are")
+    return apply(ScatterFunction(_grid(positions, dim)), input, src)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy of input with out[i][index[i][j][k]][k] += src[i][j][k] for dim 1, and so on."""
+    dim, positions = _check_gather("scatter_add", input, dim, index)
+    src = _scatter_source("scatter_add", input, dim, index, src)
+    if input.ndim == 0:
+        return reshape(scatter_add(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1)), ())
+    return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
+
+
+def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, tuple]:
+    dim = normalize_dim(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
+    if index.dtype not in (_dtype.int64, _dtype.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
+    size = input._array.shape[dim] if input.ndim else 1
+    positions = index._array.reshape(-1)
+    if positions.size and (positions.min() < 0 or positions.max() >= size):
+        raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
+    return dim, (slice(None),) * dim + (positions,)
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The entries of a dimension at these indices, in their order."""
+    dim, where_ = _check_index_vector("index_select", input, dim, index)
+    if input.ndim == 0:
+        return reshape(apply(IndexFunction(where_), reshape(input, 1)), ())
+    return apply(IndexFunction(where_), input)
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    """A copy of input with alpha * source[i] added at entry index[i] of a dimension."""
+    dim, where_ = _check_index_vector("index_add", input, dim, index)
+    if source.dtype is not input.dtype:
+        raise RuntimeError(
+            f"index_add_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}"
+        )
+    expected = (*input._array.shape[:dim], index._array.size, *input._array.shape[dim + 1 :])
+    if source._array.shape != expected:
+        raise RuntimeError(f"index_add_(): source must have shape {list(expected)}, but got {list(source._array.shape)}")
+    return input + apply(IndexAddFunction(where_, input._array.shape), source if alpha == 1 else source * alpha)
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
+    """A copy of input with the value at these entries of a dimension."""
+    _, where_ = _check_index_vector("index_fill", input, dim, index)
+    return apply(ScatterFunction(where_), input, as_tensor_like(value, input.dtype).expand(input._array[where_].shape))
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy of input with source[i] at entry index[i] of a dimension."""
+    _, where_ = _check_index_vector("index_copy", input, dim, index)
+    return apply(ScatterFunction(where_), input, source)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each entry of a dimension (of the flat tensor without dim) repeated in place; a tensor of repeats has one an entry."""
+    if dim is None:
+        input, dim = flatten(input), 0
+    dim = normalize_dim(dim, input.ndim)
+    counts = repeats._array if isinstance(repeats, TensorBase) else np.asarray(repeats)
+    if (counts < 0).any():
+        raise RuntimeError("repeats can not be negative")
+    size = input._array.shape[dim]
+    if counts.ndim and counts.size not in (1, size):
+        raise RuntimeError(
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and {size}"
+        )
+    return index_select(input, dim, from_array(np.repeat(np.arange(size), counts)))
+
+
+# Masks
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
+    """A copy of input with the value wherever the (broadcast) mask holds."""
+    if mask.dtype is not _dtype.bool:
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got dtype {mask.dtype}")
+    if isinstance(value, TensorBase) and value.ndim:
+        raise RuntimeError(
+            f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
+    return where(mask, as_tensor_like(value, input.dtype), input)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask holds, in order, in one dimension; both are broadcast."""
+    if mask.dtype is not _dtype.bool:
+        raise RuntimeError(f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
+    shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
+    chosen = np.broadcast_to(mask._array, shape)
+    return apply(IndexFunction((np.nonzero(chosen.reshape(-1))[0],)), reshape(expand(input, shape), -1))
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
+    """The indices of the nonzero elements: one row each, or (as_tuple) one tensor a dimension."""
+    if as_tuple:
+        return tuple(from_array(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(input._array)))
+    return from_array(np.ascontiguousarray(np.argwhere(input._array)))

@@ -1,0 +1,183 @@
+"""In-place operations. All are one idea: compute out of place, write the result into the storage, take over its place in the graph.
+
+A write through a view changes its base and every other view of it. The base gets the node of a ViewScatterFunction (the base as
+it was, with the new values in the view's place); every view, when next used, gets the node of a ViewGatherFunction of the base as it is now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigrad import _dtype
+from minigrad._ext.engine import Function, _set_grad_enabled, apply, from_array, is_grad_enabled
+from minigrad.ops.shape import cast, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minigrad.tensor import Tensor
+
+
+def view_positions(base: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """For each element of the view, its position in base.reshape(-1)."""
+    start = view.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    offsets = np.full(view.shape, start, dtype=np.int64)
+    for axis, (size, stride) in enumerate(zip(view.shape, view.strides, strict=True)):
+        offsets += (np.arange(size) * stride).reshape((-1,) + (1,) * (view.ndim - 1 - axis))
+    positions = np.zeros_like(offsets)
+    places = np.cumprod([1, *base.shape[:0:-1]])[::-1] if base.ndim else []
+    for axis in sorted(range(base.ndim), key=lambda axis: -base.strides[axis]):
+        if base.shape[axis] > 1:
+            positions += offsets // base.strides[axis] * places[axis]
+            offsets %= base.strides[axis]
+    return positions
+
+
+class ViewGatherFunction(Function):
+    """The elements of x at these positions of its flat order."""
+
+    def __init__(self, positions):
+        self.positions = positions
+
+    def forward(self, x):
+        self.source = x.shape
+        return x.reshape(-1)[self.positions]
+
+    def backward(self, g):
+        return apply(ViewScatterAddFunction(self.positions, self.source), g)
+
+
+class ViewScatterAddFunction(Function):
+    """Zeros of a shape with x added at these positions of its flat order: the adjoint of ViewGatherFunction."""
+
+    def __init__(self, positions, shape):
+        self.positions, self.shape = positions, shape
+
+    def forward(self, x):
+        out = np.zeros(self.shape, x.dtype)
+        np.add.at(out.reshape(-1), self.positions, x)
+        return out
+
+    def backward(self, g):
+        return apply(ViewGatherFunction(self.positions), g)
+
+
+class ViewScatterFunction(Function):
+    """x with the values y at these positions of its flat order."""
+
+    def __init__(self, positions):
+        self.positions = positions
+
+    def forward(self, x, y):
+        out = np.array(x, order="C")
+        out.reshape(-1)[self.positions] = y
+        return out
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        hole = from_array(np.zeros(self.positions.shape, g._array.dtype))
+        return (
+            apply(ViewScatterFunction(self.positions), g, hole) if gx else None,
+            apply(ViewGatherFunction(self.positions), g) if gy else None,
+        )
+
+
+def refresh_view(view: Tensor) -> None:
+    """Derives a view from its base again, after the base was written through another tensor. Called by the engine."""
+    base = view._base
+    if not base.requires_grad:
+        view._set_view_node(view.detach())
+        return
+    before = _set_grad_enabled(True)
+    try:
+        view._set_view_node(apply(ViewGatherFunction(view_positions(base._array, view._array)), base))
+    finally:
+        _set_grad_enabled(before)
+
+
+def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tensor:
+    """Writes compute(target as it is) into target's storage, and gives target.
+
+    Raises RuntimeError for a leaf that requires grad (or a view of one) while grad mode is on, for a result that does not fit target's
+    shape or dtype, and for a target whose elements share memory, before anything is written.
+    """
+    recorded = is_grad_enabled()
+    base = target._base
+    if recorded:
+        if target.requires_grad and target.is_leaf:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        if base is not None and base.requires_grad and base.is_leaf:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    array = target._array
+    if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() "
+            f"the tensor before performing the operation {name}."
+        )
+    if not array.flags.writeable:
+        raise RuntimeError(f"{name}: the tensor's memory is read-only. Please clone() the tensor before writing to it.")
+    before = target._shadow()
+    result = compute(before)
+    if result._array.shape != array.shape:
+        raise RuntimeError(
+            f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(result._array.shape)} ({name})"
+        )
+    if not _can_cast(result.dtype, target.dtype):
+        raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {target.dtype} ({name})")
+    result = cast(result, target.dtype)
+    if recorded and base is not None and (target.requires_grad or result.requires_grad) and target._made_without_grad():
+        raise RuntimeError(
+            f"A view was created in no_grad mode and is being modified inplace with grad mode enabled ({name}). Make the view outside "
+            "of no_grad, or write to it inside."
+        )
+    if base is None or not (recorded and (base.requires_grad or result.requires_grad)):
+        np.copyto(array, result._array)
+        if recorded and (result.requires_grad or target.requires_grad):
+            target._rebind(result)
+        else:
+            target._bump_version()
+        return target
+    positions = view_positions(base._array, array)
+    whole = apply(ViewScatterFunction(positions), base._shadow(), result)
+    np.copyto(array, result._array)
+    base._rebind(whole)
+    return target
+
+
+def _can_cast(source: _dtype.dtype, target: _dtype.dtype) -> bool:
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    return rank[source.np.kind] <= rank[target.np.kind]
+
+
+class FillFunction(Function):
+    """A constant in the shape of x: its gradient is zero."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def forward(self, x):
+        return np.full(x.shape, self.value, x.dtype)
+
+    def backward(self, g):
+        return g * 0
+
+
+def fill_(input: Tensor, value: Tensor | float) -> Tensor:
+    """Sets every element to the value."""
+    if hasattr(value, "_array"):
+        if value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return write(input, lambda x: expand(cast(value, input.dtype), x._array.shape), "fill_")
+    return write(input, lambda x: apply(FillFunction(value), x), "fill_")
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Sets every element to 0."""
+    return fill_(input, 0)
+
+
+def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Sets the elements to those of src, which is broadcast and cast; gradients flow to src."""
+    return write(input, lambda x: expand(cast(src, input.dtype), x._array.shape), "copy_")

@@ -1,0 +1,671 @@
+"""The Tensor: a compiled core (ext/engine.pyx) with PyTorch's operators and methods, each delegating to minigrad.ops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad import _dtype, _repr, creation
+from minigrad._arguments import normalize_dim
+from minigrad._device import CPU, check_device
+from minigrad._device import device as Device
+from minigrad._ext import elementwise as kernels
+from minigrad._ext import engine, hot
+from minigrad._ext.engine import TensorBase
+from minigrad.autograd.backward import backward
+from minigrad.ops import elementwise, index, inplace, reduce, shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Size(tuple):
+    """A shape: a tuple of ints with PyTorch's repr and numel()."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"minigrad.Size({list(self)})"
+
+    def numel(self) -> int:
+        """The number of elements of a tensor of this shape."""
+        n = 1
+        for size in self:
+            n *= size
+        return n
+
+    def __getitem__(self, item: Any) -> Any:
+        got = tuple.__getitem__(self, item)
+        return Size(got) if isinstance(item, slice) else got
+
+    def __add__(self, other: tuple) -> Size:
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor(TensorBase):
+    """An array with elements of one dtype that remembers how it was computed, so that gradients can flow back through it.
+
+    Tensor(2, 3) is an uninitialised float32 tensor, Tensor([1, 2]) one with these values; minigrad.tensor(data) is the usual way.
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None
+    __array_priority__ = 1000
+
+    def __init__(self, *args: Any) -> None:
+        if len(args) == 1 and isinstance(args[0], (list, tuple, np.ndarray, TensorBase)):
+            self._set_array(creation.tensor(args[0], dtype=_dtype.get_default_dtype())._array)
+        else:
+            self._set_array(creation.empty(*args)._array if args else creation.empty(0)._array)
+
+    # What it is
+
+    @property
+    def device(self) -> Device:
+        """Where the elements are: the CPU."""
+        return CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the elements are on a GPU: never."""
+        return False
+
+    @property
+    def T(self) -> Tensor:
+        """A view with the dimensions in reverse order."""
+        return shape.reversed_dims(self)
+
+    @property
+    def mT(self) -> Tensor:
+        """A view with the last two dimensions exchanged."""
+        return shape.matrix_transpose(self)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the elements."""
+        return self._array.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return self._array.itemsize
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self._array.shape[self._existing_dim(dim)]
+
+    def _existing_dim(self, dim: int) -> int:
+        if self.ndim == 0:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+        return normalize_dim(dim, self.ndim)
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """The bytes of an element."""
+        return self._array.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements lie in memory from one entry of each dimension (or of one) to the next."""
+        strides = tuple(s // self._array.itemsize for s in self._array.strides)
+        return strides if dim is None else strides[self._existing_dim(dim)]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in order in memory."""
+        return self._array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floats."""
+        return self.dtype.is_floating_point
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self._array.ctypes.data
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._array.shape[0]
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise RuntimeError(
+                "Boolean value of Tensor with " + ("no" if self._array.size == 0 else "more than one") + " value is ambiguous"
+            )
+        return bool(self._array.reshape(())[()])
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind not in "iub" or self._array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element)._array.any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(shape.unbind(self))
+
+    def __repr__(self, *, tensor_contents: object = None) -> str:
+        return _repr.tensor_repr(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)
+
+    # From and to other things
+
+    def item(self) -> Any:
+        """The one element as a Python number. Raises RuntimeError if there is not just one."""
+        if self._array.size != 1:
+            raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
+        return self._array.tolist()
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """An array that shares the tensor's memory. Raises RuntimeError for a tensor that requires grad, unless force."""
+        if self.requires_grad and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new._set_array(self._array.copy())
+        new.requires_grad = self.requires_grad
+        if self.grad is not None:
+            new.grad = self.grad.__deepcopy__(memo)
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError("only leaf tensors can be pickled; detach() it first")
+        return _rebuild, (type(self), np.ascontiguousarray(self._array), self.requires_grad, dict(self.__dict__))
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:
+        """The tensor with another dtype: to(dtype), to(other tensor) or to("cpu"); itself if nothing changes (unless copy)."""
+        for value in args:
+            if isinstance(value, TensorBase):
+                dtype = value.dtype
+            elif isinstance(value, _dtype.dtype) or value in (float, int, bool):
+                dtype = value
+            elif isinstance(value, (str, Device)):
+                device = value
+            elif not isinstance(value, bool):
+                raise TypeError(f"to() received an invalid argument of type {type(value).__name__}")
+        check_device(device)
+        out = self if dtype is None else shape.cast(self, _dtype.check(dtype, "to"))
+        return shape.clone(out) if copy and out is self else out
+
+    def type(self, dtype: Any = None) -> Any:
+        """The tensor with another dtype; without one, the type's name as PyTorch spells it without its module."""
+        if dtype is None:
+            names = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char"}
+            return f"minigrad.{names.get(self.dtype.name, {'uint8': 'Byte', 'bool': 'Bool'}.get(self.dtype.name))}Tensor"
+        return self.to(dtype)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """to(other.dtype)"""
+        return shape.cast(self, other.dtype)
+
+    def cpu(self) -> Tensor:
+        """The tensor itself: it is on the CPU."""
+        return self
+
+    def cuda(self, device: Any = None) -> Tensor:
+        """Raises RuntimeError: minigrad computes on the CPU only."""
+        check_device("cuda")
+        return self
+
+    def float(self) -> Tensor:
+        """to(float32)"""
+        return shape.cast(self, _dtype.float32)
+
+    def double(self) -> Tensor:
+        """to(float64)"""
+        return shape.cast(self, _dtype.float64)
+
+    def long(self) -> Tensor:
+        """to(int64)"""
+        return shape.cast(self, _dtype.int64)
+
+    def int(self) -> Tensor:
+        """to(int32)"""
+        return shape.cast(self, _dtype.int32)
+
+    def byte(self) -> Tensor:
+        """to(uint8)"""
+        return shape.cast(self, _dtype.uint8)
+
+    def bool(self) -> Tensor:
+        """to(bool)"""
+        return shape.cast(self, _dtype.bool)
+
+    # New tensors of the same dtype
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """tensor(data) in this tensor's dtype."""
+        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """empty(size) in this tensor's dtype."""
+        return creation.empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """zeros(size) in this tensor's dtype."""
+        return creation.zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """ones(size) in this tensor's dtype."""
+        return creation.ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
+        """full(size, fill_value) in this tensor's dtype."""
+        return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    # Gradients
+
+    def backward(self, gradient: Any = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None) -> None:
+        """Adds the gradient of this tensor (a scalar, or weighted by `gradient`) to .grad of every leaf it depends on.
+
+        See minigrad.autograd.backward.
+        """
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    # Operators
+
+    __add__ = hot.add
+    __radd__ = hot.add
+    __sub__ = hot.sub
+    __rsub__ = hot.rsub
+    __mul__ = hot.mul
+    __rmul__ = hot.mul
+    __truediv__ = hot.div
+    __rtruediv__ = hot.rdiv
+    __neg__ = hot.neg
+    __pow__ = elementwise.pow
+    __rpow__ = elementwise.rpow
+    __floordiv__ = elementwise.floor_divide
+    __mod__ = elementwise.remainder
+    __abs__ = elementwise.abs
+    __invert__ = elementwise.bitwise_not
+    __and__ = elementwise.bitwise_and
+    __rand__ = elementwise.bitwise_and
+    __or__ = elementwise.bitwise_or
+    __ror__ = elementwise.bitwise_or
+    __xor__ = elementwise.bitwise_xor
+    __rxor__ = elementwise.bitwise_xor
+    __eq__ = elementwise.eq  # type: ignore[assignment]
+    __ne__ = elementwise.ne  # type: ignore[assignment]
+    __lt__ = elementwise.lt
+    __le__ = elementwise.le
+    __gt__ = elementwise.gt
+    __ge__ = elementwise.ge
+    __getitem__ = index.getitem
+    __setitem__ = index.setitem
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return elementwise.floor_divide(other, self)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return elementwise.remainder(other, self)
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return inplace.write(self, lambda x: hot.add(x, other), "add_")
+
+    def __isub__(self, other: Any) -> Tensor:
+        return inplace.write(self, lambda x: hot.sub(x, other), "sub_")
+
+    def __imul__(self, other: Any) -> Tensor:
+        return inplace.write(self, lambda x: hot.mul(x, other), "mul_")
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return inplace.write(self, lambda x: hot.div(x, other), "div_")
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return inplace.write(self, lambda x: elementwise.pow(x, other), "pow_")
+
+    # Elementwise
+
+    add = elementwise.add
+    sub = subtract = elementwise.sub
+    mul = multiply = elementwise.mul
+    div = divide = true_divide = elementwise.div
+    floor_divide = elementwise.floor_divide
+    remainder = elementwise.remainder
+    fmod = elementwise.fmod
+    neg = negative = hot.neg
+    pow = elementwise.pow
+    square = elementwise.square
+    abs = absolute = elementwise.abs
+    sign = elementwise.sign
+    floor = elementwise.floor
+    ceil = elementwise.ceil
+    trunc = elementwise.trunc
+    round = elementwise.round
+    frac = elementwise.frac
+    exp = elementwise.exp
+    expm1 = elementwise.expm1
+    log = elementwise.log
+    log1p = elementwise.log1p
+    log2 = elementwise.log2
+    log10 = elementwise.log10
+    sqrt = elementwise.sqrt
+    rsqrt = elementwise.rsqrt
+    reciprocal = elementwise.reciprocal
+    sin = elementwise.sin
+    cos = elementwise.cos
+    tan = elementwise.tan
+    atan = elementwise.atan
+    erf = elementwise.erf
+    tanh = elementwise.tanh
+    sigmoid = elementwise.sigmoid
+    maximum = elementwise.maximum
+    minimum = elementwise.minimum
+    clamp = clip = elementwise.clamp
+    clamp_min = elementwise.clamp_min
+    clamp_max = elementwise.clamp_max
+    lerp = elementwise.lerp
+    addcmul = elementwise.addcmul
+    addcdiv = elementwise.addcdiv
+    eq = elementwise.eq
+    ne = elementwise.ne
+    lt = elementwise.lt
+    le = elementwise.le
+    gt = elementwise.gt
+    ge = elementwise.ge
+    isnan = elementwise.isnan
+    isinf = elementwise.isinf
+    isfinite = elementwise.isfinite
+    logical_not = elementwise.logical_not
+    logical_and = elementwise.logical_and
+    logical_or = elementwise.logical_or
+    logical_xor = elementwise.logical_xor
+    bitwise_and = elementwise.bitwise_and
+    bitwise_or = elementwise.bitwise_or
+    bitwise_xor = elementwise.bitwise_xor
+    bitwise_not = elementwise.bitwise_not
+    equal = elementwise.equal
+    isclose = elementwise.isclose
+    allclose = elementwise.allclose
+
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """This tensor where the condition holds, other elsewhere."""
+        return elementwise.where(condition, self, other)
+
+    # In place: computed out of place, then written
+
+    def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """self += alpha * other"""
+        return inplace.write(self, lambda x: elementwise.add(x, other, alpha=alpha), "add_")
+
+    def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """self -= alpha * other"""
+        return inplace.write(self, lambda x: elementwise.sub(x, other, alpha=alpha), "sub_")
+
+    def mul_(self, other: Any) -> Tensor:
+        """self *= other"""
+        return inplace.write(self, lambda x: elementwise.mul(x, other), "mul_")
+
+    def div_(self, other: Any, *, rounding_mode: Any = None) -> Tensor:
+        """self /= other"""
+        return inplace.write(self, lambda x: elementwise.div(x, other, rounding_mode=rounding_mode), "div_")
+
+    def pow_(self, exponent: Any) -> Tensor:
+        """self **= exponent"""
+        return inplace.write(self, lambda x: elementwise.pow(x, exponent), "pow_")
+
+    def neg_(self) -> Tensor:
+        """self = -self"""
+        return inplace.write(self, hot.neg, "neg_")
+
+    def abs_(self) -> Tensor:
+        """abs in place"""
+        return inplace.write(self, elementwise.abs, "abs_")
+
+    def exp_(self) -> Tensor:
+        """exp in place"""
+        return inplace.write(self, elementwise.exp, "exp_")
+
+    def log_(self) -> Tensor:
+        """log in place"""
+        return inplace.write(self, elementwise.log, "log_")
+
+    def sqrt_(self) -> Tensor:
+        """sqrt in place"""
+        return inplace.write(self, elementwise.sqrt, "sqrt_")
+
+    def rsqrt_(self) -> Tensor:
+        """rsqrt in place"""
+        return inplace.write(self, elementwise.rsqrt, "rsqrt_")
+
+    def square_(self) -> Tensor:
+        """square in place"""
+        return inplace.write(self, elementwise.square, "square_")
+
+    def reciprocal_(self) -> Tensor:
+        """reciprocal in place"""
+        return inplace.write(self, elementwise.reciprocal, "reciprocal_")
+
+    def tanh_(self) -> Tensor:
+        """tanh in place"""
+        return inplace.write(self, elementwise.tanh, "tanh_")
+
+    def sigmoid_(self) -> Tensor:
+        """sigmoid in place"""
+        return inplace.write(self, elementwise.sigmoid, "sigmoid_")
+
+    def sin_(self) -> Tensor:
+        """sin in place"""
+        return inplace.write(self, elementwise.sin, "sin_")
+
+    def cos_(self) -> Tensor:
+        """cos in place"""
+        return inplace.write(self, elementwise.cos, "cos_")
+
+    def floor_(self) -> Tensor:
+        """floor in place"""
+        return inplace.write(self, elementwise.floor, "floor_")
+
+    def ceil_(self) -> Tensor:
+        """ceil in place"""
+        return inplace.write(self, elementwise.ceil, "ceil_")
+
+    def round_(self, *, decimals: Any = 0) -> Tensor:
+        """round in place"""
+        return inplace.write(self, lambda x: elementwise.round(x, decimals=decimals), "round_")
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
+        """clamp in place"""
+        return inplace.write(self, lambda x: elementwise.clamp(x, min, max), "clamp_")
+
+    clip_ = clamp_
+
+    def clamp_min_(self, min: Any) -> Tensor:
+        """clamp_min in place"""
+        return inplace.write(self, lambda x: elementwise.clamp_min(x, min), "clamp_min_")
+
+    def clamp_max_(self, max: Any) -> Tensor:
+        """clamp_max in place"""
+        return inplace.write(self, lambda x: elementwise.clamp_max(x, max), "clamp_max_")
+
+    def lerp_(self, end: Tensor, weight: Any) -> Tensor:
+        """lerp in place"""
+        return inplace.write(self, lambda x: elementwise.lerp(x, end, weight), "lerp_")
+
+    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+        """addcmul in place"""
+        return inplace.write(self, lambda x: elementwise.addcmul(x, tensor1, tensor2, value=value), "addcmul_")
+
+    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+        """addcdiv in place"""
+        return inplace.write(self, lambda x: elementwise.addcdiv(x, tensor1, tensor2, value=value), "addcdiv_")
+
+    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
+        """masked_fill in place"""
+        return inplace.write(self, lambda x: index.masked_fill(x, mask, value), "masked_fill_")
+
+    def scatter_(self, dim: Any, index_: Tensor, src: Any = None, *, value: Any = None, reduce: Any = None) -> Tensor:
+        """scatter in place"""
+        return inplace.write(self, lambda x: index.scatter(x, dim, index_, src, value=value, reduce=reduce), "scatter_")
+
+    def scatter_add_(self, dim: Any, index_: Tensor, src: Tensor) -> Tensor:
+        """scatter_add in place"""
+        return inplace.write(self, lambda x: index.scatter_add(x, dim, index_, src), "scatter_add_")
+
+    def index_add_(self, dim: Any, index_: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+        """index_add in place"""
+        return inplace.write(self, lambda x: index.index_add(x, dim, index_, source, alpha=alpha), "index_add_")
+
+    def index_fill_(self, dim: Any, index_: Tensor, value: Any) -> Tensor:
+        """index_fill in place"""
+        return inplace.write(self, lambda x: index.index_fill(x, dim, index_, value), "index_fill_")
+
+    def index_copy_(self, dim: Any, index_: Tensor, source: Tensor) -> Tensor:
+        """index_copy in place"""
+        return inplace.write(self, lambda x: index.index_copy(x, dim, index_, source), "index_copy_")
+
+    fill_ = inplace.fill_
+    zero_ = inplace.zero_
+    copy_ = inplace.copy_
+
+    # Shape
+
+    clone = shape.clone
+    contiguous = shape.contiguous
+    expand = shape.expand
+    expand_as = shape.expand_as
+    broadcast_to = shape.broadcast_to
+    sum_to_size = shape.sum_to_size
+    reshape = shape.reshape
+    reshape_as = shape.reshape_as
+    view = shape.view
+    view_as = shape.view_as
+    flatten = shape.flatten
+    ravel = shape.ravel
+    unflatten = shape.unflatten
+    squeeze = shape.squeeze
+    unsqueeze = shape.unsqueeze
+    permute = shape.permute
+    transpose = swapaxes = swapdims = shape.transpose
+    t = shape.t
+    movedim = moveaxis = shape.movedim
+    repeat = shape.repeat
+    tile = shape.tile
+    narrow = shape.narrow
+    select = shape.select
+    split = shape.split
+    chunk = shape.chunk
+    unbind = shape.unbind
+    diagonal = shape.diagonal
+    diag = shape.diag
+    flip = shape.flip
+    fliplr = shape.fliplr
+    flipud = shape.flipud
+    roll = shape.roll
+    tril = shape.tril
+    triu = shape.triu
+
+    # Index
+
+    gather = index.gather
+    take = index.take
+    take_along_dim = index.take_along_dim
+    scatter = index.scatter
+    scatter_add = index.scatter_add
+    index_select = index.index_select
+    index_add = index.index_add
+    index_fill = index.index_fill
+    index_copy = index.index_copy
+    repeat_interleave = index.repeat_interleave
+    masked_fill = index.masked_fill
+    masked_select = index.masked_select
+    nonzero = index.nonzero
+
+    # Reductions
+
+    sum = reduce.sum
+    mean = reduce.mean
+
+
+def _rebuild(cls: type, array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:
+    """Makes the tensor that was pickled."""
+    new = cls.__new__(cls)
+    new._set_array(array)
+    new.requires_grad = requires_grad
+    new.__dict__.update(attributes)
+    return new
+
+
+def is_tensor(obj: object) -> bool:
+    """Whether obj is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floats."""
+    return input.is_floating_point()
+
+
+engine.configure(
+    tensor=Tensor,
+    size=Size,
+    dtypes=_dtype.BY_TYPENUM,
+    add=hot.add,
+    cast=shape.cast,
+    refresh=inplace.refresh_view,
+)
+hot.configure(
+    promotion=elementwise.promote,
+    expansion=shape.expand,
+    add=kernels.add,
+    sub=kernels.sub,
+    mul=kernels.mul,
+    div=kernels.div,
+)
