@@ -14,6 +14,7 @@ cdef extern from "resize.h" nogil:
     void c_sample "sample"(...)
     void c_sample_adjoint "sample_adjoint"(...)
     void c_sample_weights "sample_weights"(...)
+    int32_t mg_largest(const int32_t *index, int64_t n)
 
 
 cdef void check_map(
@@ -85,14 +86,11 @@ def map_planes(
 
 
 cdef void check_samples(const int32_t[:, :, ::1] index, int64_t size) except *:
-    cdef const int32_t *at
-    cdef int64_t i, n = index.shape[0] * index.shape[1] * index.shape[2]
-    cdef int32_t most = -1
+    cdef int64_t n = index.shape[0] * index.shape[1] * index.shape[2]
+    cdef int32_t most
     if n == 0:
         return
-    at = &index[0, 0, 0]
-    for i in range(n):
-        most = max(most, at[i])
+    most = mg_largest(&index[0, 0, 0], n)
     if most >= size:
         raise IndexError(f"a sample is taken at element {most} of an image of {size} elements")
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from minigrad._ext.threads import get_num_threads, set_num_threads
 
 from minigrad._ext import resize
+from minigrad._ext.threads import get_num_threads, set_num_threads
 
 IDENTITY = (np.zeros(0, np.int64), np.zeros(0, np.int32))
 DTYPES = [np.float32, np.float64]

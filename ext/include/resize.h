@@ -12,6 +12,13 @@
 /* Aligned to a cache line, for vectors that are loaded over and over. */
 static void *mg_aligned_alloc(size_t bytes) { return aligned_alloc(64, (bytes + 64) / 64 * 64); }
 
+static int32_t mg_largest(const int32_t *index, int64_t n) {
+    int32_t most = -1;
+    #pragma omp simd reduction(max : most)
+    for (int64_t i = 0; i < n; i++) most = index[i] > most ? index[i] : most;
+    return most;
+}
+
 #define KERNELS "resize_kernels.h"
 #include "multiversion.h"
 
