@@ -7,6 +7,7 @@ lost) or on (create_graph=True: the gradient is itself a graph, so derivatives o
 The parameters that `backward` names after `g` are what the node keeps: names of forward's parameters, and `out`.
 """
 import inspect
+import warnings
 import weakref
 
 import numpy as np
@@ -149,7 +150,14 @@ cdef class TensorBase:
 
     @property
     def grad(self):
-        """The gradient accumulated by backward(), None before the first."""
+        """The gradient accumulated by backward(), None before the first. Warns for a non-leaf tensor that does not retain it."""
+        if self._grad is None and self.node is not None and not self.retains:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated "
+                "during autograd.backward(). Call .retain_grad() on it first if you want it to be.",
+                UserWarning,
+                stacklevel=2,
+            )
         return self._grad
 
     @grad.setter
@@ -273,6 +281,16 @@ cdef class TensorBase:
         out.node, out.nr, out.leaf_requires_grad = self.node, self.nr, self.leaf_requires_grad
         out.version, out.base, out.seen = shared_version(self), self.base, self.seen
         return out
+
+    def _own_storage(self) -> None:
+        """Gives a shadow that a node has saved its own copy of the values, which the write to come does not reach."""
+        cdef Version version = Version.__new__(Version)
+        version.value = self.version.value
+        self._array, self.version, self.base = self._array.copy(), version, None
+
+    def _add_grad(self, TensorBase g) -> None:
+        """Adds to .grad, for a tensor that need not be a leaf."""
+        self._grad = g if self._grad is None else self._grad + g
 
     def _bump_version(self) -> None:
         """Notes that the storage was written."""
@@ -549,9 +567,11 @@ cdef raise_modified(Function node, TensorBase kept, long expected):
 
 
 cdef object unpack_out(Function node, bint create_graph):
-    """The saved output, bound to its own node again when the gradient is to be differentiated."""
+    """The saved output, bound to its own node again when the gradient is to be differentiated. None if no gradient reads it."""
     cdef TensorBase t
     cdef Py_ssize_t i
+    if node.saved_out is None:
+        return None
     if type(node.saved_out) is tuple:
         outs = []
         for i, array in enumerate(node.saved_out):
@@ -670,6 +690,7 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
             node.stamps = tuple(stamps)
     if type(outs) is tuple:
         node.n_outputs = len(outs)
+        node.gives_tuple = True
         for i in range(len(outs)):
             out = <TensorBase> outs[i]
             if cnp.PyArray_ISFLOAT(out._array):
@@ -677,7 +698,10 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
         if keeps_out:
             node.saved_out = tuple([(<TensorBase> o)._array for o in outs])
             node.out_versions = tuple([(shared_version(<TensorBase> o), (<TensorBase> o)._version) for o in outs])
-        node.out_ndim = -1
+        if len(outs) == 1:
+            node.describe_output((<TensorBase> outs[0])._array)
+        else:
+            node.out_ndim = -1
     else:
         out = <TensorBase> outs
         node.n_outputs = 1
@@ -953,7 +977,9 @@ cdef class Walk:
                     if node.mask == 0:
                         node.mask = <unsigned long> -1
                         continue
-                gs = node.run_backward(tuple(g) if node.n_outputs > 1 else g, self.create_graph)
+                if node.gives_tuple:
+                    g = tuple(g) if node.n_outputs > 1 else (g,)
+                gs = node.run_backward(g, self.create_graph)
                 g = None
                 node.mask = <unsigned long> -1
                 if not self.retain_graph:

@@ -186,8 +186,8 @@ class Tensor(TensorBase):
         return self._array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """An array that shares the tensor's memory. Raises RuntimeError for a tensor that requires grad, unless force."""
-        if self.requires_grad and not force:
+        """An array that shares the tensor's memory. Raises RuntimeError for a tensor that requires grad, unless force or no_grad."""
+        if self.requires_grad and not force and engine.is_grad_enabled():
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self._array
 

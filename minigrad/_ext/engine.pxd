@@ -34,6 +34,7 @@ cdef class Function:
     cdef object saved_out
     cdef object out_versions
     cdef int n_outputs
+    cdef bint gives_tuple
     cdef object pending
     cdef long seq
     cdef bint freed

@@ -73,7 +73,7 @@ def backward(
         return
     for x, g in zip(inputs, run_backward(outputs, gradients, retain, create_graph, inputs, False), strict=True):
         if g is not None:
-            x.grad = g if x.grad is None else x.grad + g
+            x._add_grad(g)
 
 
 def grad(

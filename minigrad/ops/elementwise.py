@@ -77,12 +77,12 @@ def _floating(input: Tensor, name: str) -> Tensor:
 
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other, with broadcasting and type promotion."""
-    return _operands_checked("add", hot.add(input, other if alpha == 1 else hot.mul(other, alpha)), input, other)
+    return _operands_checked("add", hot.add(input, other if alpha == 1 else other * alpha), input, other)
 
 
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other, with broadcasting and type promotion."""
-    return _operands_checked("sub", hot.sub(input, other if alpha == 1 else hot.mul(other, alpha)), input, other)
+    return _operands_checked("sub", hot.sub(input, other if alpha == 1 else other * alpha), input, other)
 
 
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:

@@ -70,7 +70,7 @@ class IndexPutFunction(Function):
             stayed = from_array(np.asarray(owner[self.index] == writers))
             gy = where(stayed, apply(IndexFunction(self.index), g), g.new_zeros(()))
         hole = from_array(np.zeros((), g._array.dtype))
-        return apply(IndexPutFunction(self.index), g, hole) if gx else None, gy or None
+        return apply(IndexPutFunction(self.index), g, hole) if gx else None, gy if gy is not False else None
 
 
 def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
@@ -156,11 +156,30 @@ def _check_index(shape: tuple[int, ...], index: list) -> None:
         dim += 1
 
 
+def _without_integers(input: Tensor, index: tuple) -> tuple[Tensor, tuple]:
+    """input and an index with arrays in it, after the index's integers have selected: to numpy they would be index arrays, too."""
+    if not any(isinstance(item, int) for item in index):
+        return input, index
+    first, rest = [], []
+    for item in index:
+        if isinstance(item, np.ndarray):
+            first += [slice(None)] * (item.ndim if item.dtype == bool else 1)
+            rest.append(item)
+        else:
+            first.append(item)
+            if item is Ellipsis:
+                rest.append(item)
+            elif not isinstance(item, int):
+                rest.append(slice(None))
+    return apply(SliceFunction(tuple(first)), input), tuple(rest)
+
+
 def getitem(input: Tensor, index: object) -> Tensor:
     """input[index]: ints, slices, None and Ellipsis give a view; integer and bool tensors, arrays or lists a copy."""
     index, basic = _normalize_index(input, index)
     if basic:
         return apply(SliceFunction(index), input)
+    input, index = _without_integers(input, index)
     try:
         return apply(IndexFunction(index), input)
     except IndexError as error:
@@ -183,10 +202,13 @@ def setitem(input: Tensor, index: object, value: object) -> None:
             )
         copy_(target, value)
         return
+    input, index = _without_integers(input, index)
     try:
         shape = np.broadcast_to(np.empty((), bool), input._array.shape)[index].shape
         np.broadcast_shapes(shape, value._array.shape)
-    except (IndexError, ValueError):
+    except IndexError as error:
+        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together: {error}") from None
+    except ValueError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to the indexing result"
         ) from None

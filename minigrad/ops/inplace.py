@@ -6,6 +6,7 @@ it was, with the new values in the view's place); every view, when next used, ge
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,6 +121,10 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
         raise RuntimeError(f"{name}: the tensor's memory is read-only. Please clone() the tensor before writing to it.")
     before = target._shadow()
     result = compute(before)
+    if recorded and result.requires_grad:
+        kept, before = weakref.ref(before), None
+        if kept() is not None:
+            kept()._own_storage()
     if result._array.shape != array.shape:
         raise RuntimeError(
             f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(result._array.shape)} ({name})"
@@ -127,7 +132,7 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
     if not _can_cast(result.dtype, target.dtype):
         raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {target.dtype} ({name})")
     result = cast(result, target.dtype)
-    if recorded and base is not None and (target.requires_grad or result.requires_grad) and target._made_without_grad():
+    if recorded and base is not None and (base.requires_grad or result.requires_grad) and target._made_without_grad():
         raise RuntimeError(
             f"A view was created in no_grad mode and is being modified inplace with grad mode enabled ({name}). Make the view outside "
             "of no_grad, or write to it inside."
@@ -169,7 +174,7 @@ def fill_(input: Tensor, value: Tensor | float) -> Tensor:
     if hasattr(value, "_array"):
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        return write(input, lambda x: expand(cast(value, input.dtype), x._array.shape), "fill_")
+        return copy_(input, value)
     return write(input, lambda x: apply(FillFunction(value), x), "fill_")
 
 
@@ -178,6 +183,17 @@ def zero_(input: Tensor) -> Tensor:
     return fill_(input, 0)
 
 
+class CopyFunction(Function):
+    """y in the place of x, whose gradient is zero."""
+
+    def forward(self, x, y):
+        return y
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        return g * 0 if gx else None, g if gy else None
+
+
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Sets the elements to those of src, which is broadcast and cast; gradients flow to src."""
-    return write(input, lambda x: expand(cast(src, input.dtype), x._array.shape), "copy_")
+    return write(input, lambda x: apply(CopyFunction(), x, expand(cast(src, input.dtype), x._array.shape)), "copy_")

@@ -387,7 +387,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if x.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     dtype = _dtype.result_dtype([(x.dtype, x.ndim) for x in tensors], [])
-    tensors = [x for x in tensors if x._array.shape != (0,)] or tensors[:1]
+    if any(x.ndim != 1 for x in tensors):  # as in PyTorch, an empty vector goes with tensors of any shape
+        tensors = [x for x in tensors if x._array.shape != (0,)]
     first = tensors[0]
     dim = normalize_dim(dim, first.ndim)
     for i, x in enumerate(tensors):
