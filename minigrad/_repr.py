@@ -67,7 +67,6 @@ class _Formatter:
             return
         shown = values[np.isfinite(values) & (values != 0)].astype(np.float64)
         if shown.size == 0:
-            self.width = max((len(self.format(v)) for v in values.reshape(-1)), default=1)
             return
         magnitudes = np.abs(shown)
         low, high = float(magnitudes.min()), float(magnitudes.max())
@@ -78,7 +77,7 @@ class _Formatter:
             self.scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
         if _options.sci_mode is not None:
             self.scientific = _options.sci_mode
-        self.width = max(len(self.format(v)) for v in values.reshape(-1))
+        self.width = max(len(self.format(v)) for v in shown)
 
     def format(self, value: Any) -> str:
         if not self.floating:

@@ -46,7 +46,7 @@ def promote(x: object, y: object, division: bool, symbol: str) -> tuple[Tensor, 
     dtype = result_type(x, y)
     if division and not dtype.is_floating_point:
         dtype = _dtype.get_default_dtype()
-    if symbol == "-" and dtype is _dtype.bool:
+    if symbol == "-" and any(v.dtype is _dtype.bool if isinstance(v, TensorBase) else isinstance(v, bool) for v in (x, y)):
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
             "or `logical_not()` operator instead."
@@ -63,6 +63,11 @@ def broadcast_operands(name: str, *operands: Tensor | Number) -> list[Tensor]:
     tensors = [as_tensor_like(value, dtype) for value in operands]
     shape = broadcast_shapes(*[x._array.shape for x in tensors])
     return [x if x._array.shape == shape else expand(x, shape) for x in tensors]
+
+
+def _refuse_bool(name: str, array: np.ndarray) -> None:
+    if array.dtype == bool:
+        raise NotImplementedError(f"{name}(): not implemented for bool tensors; convert them with .to(minigrad.uint8) first")
 
 
 def _floating(input: Tensor, name: str) -> Tensor:
@@ -122,6 +127,7 @@ class FloorDivideFunction(Function):
         self.mode = mode
 
     def forward(self, x, y):
+        _refuse_bool("div", x)
         with np.errstate(all="ignore"):
             if self.mode == "floor":
                 return np.floor_divide(x, y)
@@ -144,6 +150,7 @@ class RemainderFunction(Function):
     reads = {"x": (), "y": ("x", "y")}
 
     def forward(self, x, y):
+        _refuse_bool("remainder", x)
         with np.errstate(all="ignore"):
             return np.remainder(x, y)
 
@@ -174,6 +181,7 @@ class PowFunction(Function):
     reads = {"x": ("x", "y"), "y": ("x", "y", "out")}
 
     def forward(self, x, y):
+        _refuse_bool("pow", x)
         with np.errstate(all="ignore"):
             return kernels.pow(x, y)
 
@@ -208,6 +216,8 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
             return apply(PowScalarFunction(exponent), cast(input, dtype))
         if exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if dtype is _dtype.bool:
+            return clone(input) if exponent else logical_or(input, True)
     x, y = broadcast_operands("pow", input, exponent)
     if not x.dtype.is_floating_point and (y._array < 0).any():
         raise RuntimeError("Integers to negative integer powers are not allowed.")
@@ -226,6 +236,7 @@ def square(input: Tensor) -> Tensor:
 
 class AbsFunction(Function):
     def forward(self, x):
+        _refuse_bool("abs", x)
         return np.abs(x)
 
     def backward(self, g, x):
@@ -252,29 +263,33 @@ class StepwiseFunction(Function):
 
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1."""
-    return apply(StepwiseFunction(np.sign), input)
+    return clone(input) if input.dtype is _dtype.bool else apply(StepwiseFunction(np.sign), input)
+
+
+def _stepwise(name: str, function: np.ufunc, input: Tensor) -> Tensor:
+    """A function that integers already are the values of."""
+    _refuse_bool(name, input._array)
+    return apply(StepwiseFunction(function), input) if input.dtype.is_floating_point else clone(input)
 
 
 def floor(input: Tensor) -> Tensor:
     """The largest integer that is not larger."""
-    return apply(StepwiseFunction(np.floor), input) if input.dtype.is_floating_point else clone(input)
+    return _stepwise("floor", np.floor, input)
 
 
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer that is not smaller."""
-    return apply(StepwiseFunction(np.ceil), input) if input.dtype.is_floating_point else clone(input)
+    return _stepwise("ceil", np.ceil, input)
 
 
 def trunc(input: Tensor) -> Tensor:
     """The integer part."""
-    return apply(StepwiseFunction(np.trunc), input) if input.dtype.is_floating_point else clone(input)
+    return _stepwise("trunc", np.trunc, input)
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer (or decimal of so many places), halves to the even one."""
-    if not input.dtype.is_floating_point:
-        return clone(input)
-    return apply(StepwiseFunction(lambda x: np.round(x, decimals)), input)
+    return _stepwise("round", lambda x: np.round(x, decimals), input)
 
 
 def frac(input: Tensor) -> Tensor:
@@ -702,6 +717,8 @@ def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
 
 def bitwise_not(input: Tensor) -> Tensor:
     """~input: of each bit, for bool the logical not."""
+    if input.dtype.is_floating_point:
+        raise TypeError(f"bitwise_not(): ~ is only implemented for integer and bool tensors, not {input.dtype}")
     return _bitwise("bitwise_not", np.bitwise_not, input)
 
 
