@@ -551,7 +551,7 @@ def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
     x, y = broadcast_operands("where", input, other)
     shape = broadcast_shapes(condition._array.shape, x._array.shape)
-    mask = np.ascontiguousarray(np.broadcast_to(condition._array, shape)).astype(bool, copy=False)
+    mask = np.array(np.broadcast_to(condition._array, shape), dtype=bool, order="C")
     return apply(WhereFunction(mask), expand(x, shape), expand(y, shape))
 
 

@@ -1,12 +1,13 @@
 """The op table: one row an op, in one module a family. ROWS is what tests/test_ops.py runs."""
 
-from tests.op_table import conv, elementwise, gemm, nn, norm, pool, resize, tensor
+from tests.op_table import conv, elementwise, gemm, loss, nn, norm, pool, resize, tensor
 from tests.op_table.row import Op
 
 ROWS: list[Op] = [
     *conv.ROWS,
     *elementwise.ROWS,
     *gemm.ROWS,
+    *loss.ROWS,
     *nn.ROWS,
     *norm.ROWS,
     *pool.ROWS,

@@ -1,0 +1,32 @@
+"""The public functions, with PyTorch's signatures: each checks its arguments, then calls one op or a composition of ops."""
+
+from .loss import binary_cross_entropy as binary_cross_entropy
+from .loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .loss import cosine_embedding_loss as cosine_embedding_loss
+from .loss import cross_entropy as cross_entropy
+from .loss import gaussian_nll_loss as gaussian_nll_loss
+from .loss import hinge_embedding_loss as hinge_embedding_loss
+from .loss import huber_loss as huber_loss
+from .loss import kl_div as kl_div
+from .loss import l1_loss as l1_loss
+from .loss import margin_ranking_loss as margin_ranking_loss
+from .loss import mse_loss as mse_loss
+from .loss import multi_margin_loss as multi_margin_loss
+from .loss import multilabel_margin_loss as multilabel_margin_loss
+from .loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from .loss import nll_loss as nll_loss
+from .loss import poisson_nll_loss as poisson_nll_loss
+from .loss import smooth_l1_loss as smooth_l1_loss
+from .loss import soft_margin_loss as soft_margin_loss
+from .loss import triplet_margin_loss as triplet_margin_loss
+from .loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from .normalization import batch_norm as batch_norm
+from .normalization import group_norm as group_norm
+from .normalization import instance_norm as instance_norm
+from .normalization import layer_norm as layer_norm
+from .normalization import local_response_norm as local_response_norm
+from .normalization import normalize as normalize
+from .normalization import rms_norm as rms_norm
+from .softmax import log_softmax as log_softmax
+from .softmax import softmax as softmax
+from .softmax import softmin as softmin

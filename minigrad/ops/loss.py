@@ -1,0 +1,347 @@
+"""softmax, and the losses that are fused: cross entropy, negative log likelihood, mean squared error, binary cross entropy."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigrad._ext import loss as kernels
+from minigrad._ext.engine import Function, apply, from_array
+from minigrad._ext.memory import empty_array
+from minigrad.ops.elementwise import clamp_min, exp, log, log1p
+from minigrad.ops.reduce import sum
+from minigrad.ops.shape import reshape
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+
+def _around(x: np.ndarray, dim: int) -> np.ndarray:
+    """x as a contiguous (outer, n, inner) with n the size of dim."""
+    shape = x.shape or (1,)
+    return np.ascontiguousarray(x).reshape(math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :]))
+
+
+# softmax and log_softmax
+
+
+class SoftmaxFunction(Function):
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, x):
+        out = empty_array(x.shape, x.dtype)
+        kernels.softmax_forward(_around(x, self.dim), _around(out, self.dim), False)
+        return out
+
+    def backward(self, g, out):
+        return apply(SoftmaxGradFunction(self.dim), g, out)
+
+
+class SoftmaxGradFunction(Function):
+    """y (g - sum g y) for y = softmax(x)"""
+
+    reads = {"g": ("y",), "y": ("g", "y")}
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, g, y):
+        out = empty_array(y.shape, y.dtype)
+        kernels.softmax_backward(_around(g, self.dim), _around(y, self.dim), _around(out, self.dim), False)
+        return out
+
+    def backward(self, h, g, y):
+        wants_g, wants_y = self.needs_input_grad
+        return (
+            apply(SoftmaxGradFunction(self.dim), h, y) if wants_g else None,
+            h * (g - sum(g * y, self.dim, True)) - g * sum(h * y, self.dim, True) if wants_y else None,
+        )
+
+
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """exp(x) / sum exp(x) along dim (counted from the front)."""
+    return apply(SoftmaxFunction(dim), x)
+
+
+class LogSoftmaxFunction(Function):
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, x):
+        out = empty_array(x.shape, x.dtype)
+        kernels.softmax_forward(_around(x, self.dim), _around(out, self.dim), True)
+        return out
+
+    def backward(self, g, out):
+        return apply(LogSoftmaxGradFunction(self.dim), g, out)
+
+
+class LogSoftmaxGradFunction(Function):
+    """g - exp(y) sum g for y = log_softmax(x)"""
+
+    reads = {"g": ("y",), "y": ("g", "y")}
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, g, y):
+        out = empty_array(y.shape, y.dtype)
+        kernels.softmax_backward(_around(g, self.dim), _around(y, self.dim), _around(out, self.dim), True)
+        return out
+
+    def backward(self, h, g, y):
+        wants_g, wants_y = self.needs_input_grad
+        hp = h * exp(y)
+        return (
+            h - sum(hp, self.dim, True) if wants_g else None,
+            -hp * sum(g, self.dim, True) if wants_y else None,
+        )
+
+
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """x - log sum exp(x) along dim (counted from the front)."""
+    return apply(LogSoftmaxFunction(dim), x)
+
+
+# Losses of class indices. x is (N, C, ...), or (C) for one sample.
+
+
+def find_bad_target(target: np.ndarray, classes: int, ignore: int) -> int | None:
+    """The first target that is neither a class nor `ignore`, None if all are good."""
+    flat = np.ascontiguousarray(target).reshape(-1)
+    position = kernels.find_bad_target(flat, classes, ignore)
+    return None if position < 0 else int(flat[position])
+
+
+class _Target:
+    """The target of a loss of class indices: int64 classes, their weights or None, the class to ignore, and the reduction."""
+
+    def __init__(self, target: np.ndarray, weight: np.ndarray | None, ignore: int, reduction: str) -> None:
+        self.classes = np.ascontiguousarray(target).reshape(-1)
+        self.shape = target.shape
+        self.weight = None if weight is None else np.ascontiguousarray(weight)
+        self.ignore, self.reduction = ignore, reduction
+        self.scale = 1.0                 # what the sum of the losses is multiplied by; for the mean it depends on the target alone
+
+    def reduce(self, losses: np.ndarray, total: float, weights: float) -> np.ndarray:
+        if self.reduction == "none":
+            return losses.reshape(self.shape)
+        if self.reduction == "mean":
+            self.scale = 1 / weights if weights else 0.0
+            total = total / weights if weights else math.nan
+        return np.asarray(total, losses.dtype)
+
+    def around(self, x: np.ndarray) -> np.ndarray:
+        """x as (N, C, D)."""
+        return _around(x, 1 if x.ndim > 1 else 0)
+
+
+class CrossEntropyFunction(Function):
+    """-(1 - s) weight[t] log p[t] - s / C sum weight log p for p = softmax(x), reduced; 0 where t is ignored."""
+
+    def __init__(self, target, smoothing):
+        self.target, self.smoothing = target, smoothing
+
+    def forward(self, x):
+        t = self.target
+        losses, self.maxima, self.logs = (empty_array((t.classes.size,), x.dtype) for _ in range(3))
+        totals = kernels.cross_entropy_forward(
+            t.around(x), t.classes, t.weight, t.ignore, self.smoothing, losses, self.maxima, self.logs
+        )
+        return t.reduce(losses, *totals)
+
+    def backward(self, g, x):
+        return apply(CrossEntropyGradFunction(self), g, x)
+
+
+class CrossEntropyGradFunction(Function):
+    """g (A p - B), p = softmax(x): B is the share of each class in the loss, A their sum; the maxima and logs are a cache of x's."""
+
+    def __init__(self, node):
+        self.target, self.smoothing, self.maxima, self.logs = node.target, node.smoothing, node.maxima, node.logs
+
+    def forward(self, g, x):
+        t = self.target
+        out = empty_array(x.shape, x.dtype)
+        kernels.cross_entropy_backward(
+            np.ascontiguousarray(g).reshape(-1), t.scale, t.around(x), t.classes, t.weight, t.ignore, self.smoothing, self.maxima,
+            self.logs, t.around(out),
+        )
+        return out
+
+    def shares(self, shape: tuple[int, ...], dtype: np.dtype) -> tuple[Tensor, Tensor]:
+        """A (N, 1, ...) and B (N, C, ...), which depend on the target alone."""
+        t, s = self.target, self.smoothing
+        N, C, D = (1, *shape, 1) if len(shape) == 1 else (shape[0], shape[1], math.prod(shape[2:]))
+        classes = t.classes.reshape(N, 1, D)
+        weight = np.ones((C, 1)) if t.weight is None else t.weight.astype(np.float64).reshape(C, 1)
+        B = ((1 - s) * (classes == np.arange(C).reshape(C, 1)) + s / C) * weight * (classes != t.ignore) * t.scale
+        A = B.sum(1, keepdims=True)
+        kept = (1,) if len(shape) == 1 else (shape[0], 1, *shape[2:])
+        return from_array(A.astype(dtype).reshape(kept)), from_array(B.astype(dtype).reshape(shape))
+
+    def backward(self, h, g, x):
+        dim = 1 if x.ndim > 1 else 0
+        A, B = self.shares(x._array.shape, x._array.dtype)
+        p = softmax(x, dim)
+        wants_g, wants_x = self.needs_input_grad
+        gg = gx = None
+        if wants_g:
+            per_position = sum(h * (A * p - B), dim)
+            gg = per_position if self.target.reduction == "none" else sum(per_position)
+            gg = reshape(gg, g._array.shape)
+        if wants_x:
+            each = reshape(g, A._array.shape) if self.target.reduction == "none" else g
+            gx = each * A * apply(SoftmaxGradFunction(dim), h, p)
+        return gg, gx
+
+
+def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, smoothing: float, reduction: str) -> Tensor:
+    """The cross entropy of softmax(x) and the classes; all arguments have been checked, x and weight have one dtype."""
+    return apply(CrossEntropyFunction(_target(target, weight, ignore, reduction), smoothing), x)
+
+
+class NllLossFunction(Function):
+    """-weight[t] x[t], reduced: linear in x."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def forward(self, x):
+        t = self.target
+        self.shape = x.shape
+        losses = empty_array((t.classes.size,), x.dtype)
+        return t.reduce(losses, *kernels.nll_forward(t.around(x), t.classes, t.weight, t.ignore, losses))
+
+    def backward(self, g):
+        return apply(NllLossAdjointFunction(self.target, self.shape), g)
+
+
+class NllLossAdjointFunction(Function):
+    """The adjoint of NllLossFunction."""
+
+    def __init__(self, target, shape):
+        self.target, self.shape = target, shape
+
+    def forward(self, g):
+        t = self.target
+        out = np.zeros(self.shape, g.dtype)
+        kernels.nll_backward(np.ascontiguousarray(g).reshape(-1), t.scale, t.classes, t.weight, t.ignore, t.around(out))
+        return out
+
+    def backward(self, h):
+        return apply(NllLossFunction(self.target), h)
+
+
+def nll_loss(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> Tensor:
+    """-weight[t] x[t] of the log probabilities x; all arguments have been checked, x and weight have one dtype."""
+    return apply(NllLossFunction(_target(target, weight, ignore, reduction)), x)
+
+
+def _target(target: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> _Target:
+    return _Target(target._array.astype(np.int64, copy=False), None if weight is None else weight._array, ignore, reduction)
+
+
+# Mean squared error
+
+
+class MseLossFunction(Function):
+    """scale * sum (x - y)^2, of equal shapes."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def forward(self, x, y):
+        total = kernels.squared_error(np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1))
+        return np.asarray(total * self.scale, x.dtype)
+
+    def backward(self, g, x, y):
+        wants_x, wants_y = self.needs_input_grad
+        gx = apply(MseLossGradFunction(2 * self.scale), g, x, y)
+        return gx if wants_x else None, -gx if wants_y else None
+
+
+class MseLossGradFunction(Function):
+    """scale * g * (x - y) for a 0-d g."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def forward(self, g, x, y):
+        out = empty_array(x.shape, x.dtype)
+        kernels.scaled_difference(
+            np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1), self.scale * float(g), out.reshape(-1)
+        )
+        return out
+
+    def backward(self, h, g, x, y):
+        wants_g, wants_x, wants_y = self.needs_input_grad
+        hx = h * (g * self.scale)
+        return (
+            sum(h * (x - y)) * self.scale if wants_g else None,
+            hx if wants_x else None,
+            -hx if wants_y else None,
+        )
+
+
+def squared_error(x: Tensor, y: Tensor, mean: bool) -> Tensor:
+    """The sum, or mean, of (x - y)^2 over all elements; x and y have one shape and one float dtype."""
+    n = x._array.size
+    return apply(MseLossFunction((1 / n if n else math.nan) if mean else 1.0), x, y)
+
+
+# Binary cross entropy
+
+
+class BinaryCrossEntropyFunction(Function):
+    """-y log x - (1 - y) log(1 - x), with logarithms not below -100."""
+
+    reads = {"x": ("x", "y"), "y": ("x",)}
+
+    def forward(self, x, y):
+        with np.errstate(divide="ignore"):
+            log_x, log_rest = np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
+        return np.asarray((y - 1) * log_rest - y * log_x, x.dtype)
+
+    def backward(self, g, x, y):
+        wants_x, wants_y = self.needs_input_grad
+        return (
+            g * (x - y) / clamp_min((1 - x) * x, 1e-12) if wants_x else None,
+            g * (clamp_min(log1p(-x), -100) - clamp_min(log(x), -100)) if wants_y else None,
+        )
+
+
+def binary_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
+    """The binary cross entropy of each probability x and target y, of one shape and dtype; x has been checked to lie in [0, 1]."""
+    return apply(BinaryCrossEntropyFunction(), x, y)
+
+
+class LogisticLossFunction(Function):
+    """log(1 + exp(-x)), without overflow: -logsigmoid(x)."""
+
+    def forward(self, x):
+        return np.asarray(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x))), x.dtype)
+
+    def backward(self, g, x):
+        return -g * (-x).sigmoid()
+
+
+def logistic_loss(x: Tensor) -> Tensor:
+    """log(1 + exp(-x)) of each element."""
+    return apply(LogisticLossFunction(), x)
+
+
+def mean_or_sum(losses: Tensor, reduction: str) -> Tensor:
+    """The losses as they are ("none"), their sum or their mean."""
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+def constant_like(value: np.ndarray, x: Tensor) -> Tensor:
+    """An array as a constant of x's dtype."""
+    return from_array(np.asarray(value).astype(x._array.dtype))
+
