@@ -131,6 +131,18 @@ from .ops.index import scatter as scatter
 from .ops.index import scatter_add as scatter_add
 from .ops.index import take as take
 from .ops.index import take_along_dim as take_along_dim
+from .ops.linalg import addmm as addmm
+from .ops.linalg import addmv as addmv
+from .ops.linalg import baddbmm as baddbmm
+from .ops.linalg import bmm as bmm
+from .ops.linalg import dot as dot
+from .ops.linalg import einsum as einsum
+from .ops.linalg import inner as inner
+from .ops.linalg import matmul as matmul
+from .ops.linalg import mm as mm
+from .ops.linalg import mv as mv
+from .ops.linalg import outer as outer
+from .ops.linalg import tensordot as tensordot
 from .ops.reduce import mean as mean
 from .ops.reduce import sum as sum
 from .ops.shape import broadcast_shapes as broadcast_shapes
@@ -171,6 +183,7 @@ absolute = abs
 clip = clamp
 concat = concatenate = cat
 divide = true_divide = div
+ger = outer
 moveaxis = movedim
 multiply = mul
 negative = neg

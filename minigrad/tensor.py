@@ -14,7 +14,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext import engine, hot
 from minigrad._ext.engine import TensorBase
 from minigrad.autograd.backward import backward
-from minigrad.ops import elementwise, index, inplace, reduce, shape
+from minigrad.ops import elementwise, index, inplace, linalg, reduce, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -321,6 +321,8 @@ class Tensor(TensorBase):
     __truediv__ = hot.div
     __rtruediv__ = hot.rdiv
     __neg__ = hot.neg
+    __matmul__ = linalg.matmul
+    __rmatmul__ = linalg.rmatmul
     __pow__ = elementwise.pow
     __rpow__ = elementwise.rpow
     __floordiv__ = elementwise.floor_divide
@@ -622,6 +624,19 @@ class Tensor(TensorBase):
     masked_fill = index.masked_fill
     masked_select = index.masked_select
     nonzero = index.nonzero
+
+    # Matrix products
+
+    matmul = linalg.matmul
+    mm = linalg.mm
+    bmm = linalg.bmm
+    mv = linalg.mv
+    dot = linalg.dot
+    outer = ger = linalg.outer
+    inner = linalg.inner
+    addmm = linalg.addmm
+    addmv = linalg.addmv
+    baddbmm = linalg.baddbmm
 
     # Reductions
 

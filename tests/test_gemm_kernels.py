@@ -15,6 +15,11 @@ SIZES = [
     (11, 31, 300), (13, 32, 257), (15, 47, 40), (29, 100, 9), (31, 65, 513), (200, 70, 30), (400, 33, 20), (40, 1100, 25),
 ]  # fmt: skip
 
+BATCHES = [
+    ((3, 5, 7), (3, 7, 4)), ((3, 5, 7), (7, 4)), ((5, 7), (3, 7, 4)), ((1, 5, 7), (3, 7, 4)), ((3, 5, 7), (1, 7, 4)),
+    ((0, 5, 7), (0, 7, 4)), ((2, 0, 7), (2, 7, 4)), ((2, 5, 0), (2, 0, 4)),
+]  # fmt: skip
+
 
 def strided(rng, shape, dtype, layout):
     """A random array of this shape: C order ("n"), transposed ("t"), every other column ("s"), both axes reversed ("r")."""
@@ -59,8 +64,7 @@ def test_matmul(size, layouts, dtype):
 
 
 @pytest.mark.parametrize("layouts", ["nn", "nt", "tn", "ss"])
-@pytest.mark.parametrize(("left", "right"), [((3, 5, 7), (3, 7, 4)), ((3, 5, 7), (7, 4)), ((5, 7), (3, 7, 4)), ((1, 5, 7), (3, 7, 4)),
-                                             ((3, 5, 7), (1, 7, 4)), ((0, 5, 7), (0, 7, 4)), ((2, 0, 7), (2, 7, 4)), ((2, 5, 0), (2, 0, 4))])  # fmt: skip
+@pytest.mark.parametrize(("left", "right"), BATCHES)
 def test_batched(left, right, layouts, dtype):
     rng = np.random.default_rng(1)
     a, b = strided(rng, left, dtype, layouts[0]), strided(rng, right, dtype, layouts[1])
@@ -113,6 +117,10 @@ def test_bits_do_not_depend_on_threads(size, layouts, dtype):
 def test_every_instruction_set(isa):
     code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'test_matmul or test_batched', sys.argv[1]]))"
     run = subprocess.run(
-        [sys.executable, "-c", code, __file__], env={**os.environ, "MINIGRAD_ISA": isa}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, __file__],
+        env={**os.environ, "MINIGRAD_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stdout[-3000:]
