@@ -29,7 +29,7 @@ def _describe(obj: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
         name = path or "tensor"
         while name in tensors:
             name += "'"
-        tensors[name] = np.ascontiguousarray(obj._array)
+        tensors[name] = np.asarray(obj._array, order="C")
         return {"tensor": name}
     if obj is None or isinstance(obj, (bool, str)):
         return {"value": obj}

@@ -216,7 +216,7 @@ class Tensor(TensorBase):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.is_leaf:
             raise RuntimeError("only leaf tensors can be pickled; detach() it first")
-        return _rebuild, (type(self), np.ascontiguousarray(self._array), self.requires_grad, dict(self.__dict__))
+        return _rebuild, (type(self), np.asarray(self._array, order="C"), self.requires_grad, dict(self.__dict__))
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:
         """The tensor with another dtype: to(dtype), to(other tensor) or to("cpu"); itself if nothing changes (unless copy)."""
