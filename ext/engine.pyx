@@ -15,7 +15,7 @@ import numpy as np
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 
@@ -27,6 +27,10 @@ cnp.import_array()
 
 cdef extern from "elementwise.h" nogil:
     void binary_add(...)
+
+
+cdef extern from "Python.h":
+    PyObject *PyTuple_GET_ITEM(tuple t, Py_ssize_t i)      # borrowed
 
 
 cdef extern from *:
@@ -781,11 +785,12 @@ cdef class Queue:
         return top
 
 
-cdef inline bint exclusive(TensorBase t, int references) noexcept:
-    """Whether nobody but the engine can see this tensor or its memory, so that it may be written or given away."""
+cdef inline bint exclusive(TensorBase t, Py_ssize_t references) noexcept:
+    """Whether only these references to the tensor exist, all of them the engine's, and no other to its memory: then the engine may
+    write it or give it away."""
     return (
-        Py_REFCNT(t) <= references
-        and Py_REFCNT(t._array) == 1
+        (<PyObject *> t).ob_refcnt == references
+        and (<PyObject *> t._array).ob_refcnt == 1
         and t.version is None
         and t.node is None
         and cnp.PyArray_CHKFLAGS(t._array, cnp.NPY_ARRAY_OWNDATA | cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE)
@@ -811,14 +816,6 @@ cdef add_into(cnp.ndarray total, cnp.ndarray g):
             binary_add(d, <int64_t> 1, <double *> cnp.PyArray_DATA(g), <int64_t> 1, d, n, threads)
     else:
         np.add(total, g, out=total)
-
-
-cdef object sum_of(TensorBase total, TensorBase g, bint create_graph, int references):
-    """total + g; in place where the engine alone owns `total`."""
-    if not create_graph and exclusive(total, references):
-        add_into(total._array, g._array)
-        return total
-    return add_op(total, g)
 
 
 cdef raise_bad_gradient(Function node, str what):
@@ -851,8 +848,9 @@ cdef class Walk:
     cdef set useful              # with `wanted`: the nodes on a way to what is wanted
     cdef list results
 
-    cdef int deliver(self, Function maker, object edge, TensorBase g, int references) except -1:
-        """Adds a gradient to what waits at a node, or to a leaf. `references`: how many to g the engine itself holds."""
+    cdef int deliver(self, Function maker, object edge, TensorBase gradient, bint owned) except -1:
+        """Adds a gradient to what waits at a node, or to a leaf. `owned`: nobody but the engine can see its memory."""
+        cdef TensorBase g
         cdef Function node
         cdef TensorBase leaf
         cdef int nr = 0
@@ -862,10 +860,9 @@ cdef class Walk:
             if self.wanted is not None and id(leaf) not in self.wanted:
                 return 0
             g = checked(
-                maker, g, cnp.PyArray_NDIM(leaf._array), cnp.PyArray_DIMS(leaf._array), cnp.PyArray_TYPE(leaf._array)
+                maker, gradient, cnp.PyArray_NDIM(leaf._array), cnp.PyArray_DIMS(leaf._array), cnp.PyArray_TYPE(leaf._array)
             )
-            self.reach_leaf(leaf, g, references)
-            return 0
+            return self.reach_leaf(leaf, g, owned)
         if type(edge) is Edge:
             node, nr = (<Edge> edge).node, (<Edge> edge).output_nr
         else:
@@ -873,34 +870,36 @@ cdef class Walk:
         if self.useful is not None and node not in self.useful:
             return 0
         if node.n_outputs == 1:
-            g = checked(maker, g, node.out_ndim, node.out_dims, node.out_typenum)
+            g = checked(maker, gradient, node.out_ndim, node.out_dims, node.out_typenum)
             if node.pending is None:
-                node.pending = g
+                node.pending, node.pending_owned = g, owned
                 self.queue.push(node)
+            elif node.pending_owned and not self.create_graph:
+                add_into((<TensorBase> node.pending)._array, g._array)
             else:
-                node.pending = sum_of(<TensorBase> node.pending, g, self.create_graph, 1)
+                node.pending, node.pending_owned = add_op(node.pending, g), True
         else:
             if node.pending is None:
                 node.pending = [None] * node.n_outputs
                 self.queue.push(node)
             pending = <list> node.pending
-            pending[nr] = g if pending[nr] is None else sum_of(<TensorBase> pending[nr], g, self.create_graph, 1)
+            pending[nr] = gradient if pending[nr] is None else add_op(pending[nr], gradient)
         return 0
 
-    cdef int reach_leaf(self, TensorBase leaf, TensorBase g, int references) except -1:
+    cdef int reach_leaf(self, TensorBase leaf, TensorBase g, bint owned) except -1:
         if leaf.hooks:
-            g = run_hooks(leaf.hooks, g)
-            references = 0
+            g, owned = run_hooks(leaf.hooks, g), False
         if self.wanted is not None and id(leaf) in self.wanted:
             for i in self.wanted[id(leaf)]:
                 self.results[i] = g if self.results[i] is None else add_op(self.results[i], g)
             if not self.accumulate:
                 return 0
+            owned = False
         if leaf._grad is None:
-            if self.create_graph:
-                leaf._grad = g.clone() if Py_REFCNT(g) > references else g
-            elif exclusive(g, references):
+            if owned:
                 leaf._grad = g
+            elif self.create_graph:
+                leaf._grad = g.clone()
             else:
                 leaf._grad = wrap(np.array(g._array, order="C"))
         elif self.create_graph:
@@ -961,7 +960,8 @@ cdef class Walk:
         cdef Function node
         cdef int before = mg_grad_mode
         cdef Py_ssize_t i
-        cdef bint kept
+        cdef bint alone
+        cdef PyObject *item
         mg_grad_mode = self.create_graph
         try:
             while self.queue.n:
@@ -987,14 +987,14 @@ cdef class Walk:
                 if type(gs) is tuple:
                     if len(<tuple> gs) != len(node.edges):
                         raise_bad_gradient(node, f"{len(<tuple> gs)} gradients for {len(node.edges)} inputs")
+                    alone = (<PyObject *> gs).ob_refcnt == 1
                     for i in range(len(<tuple> gs)):
-                        if node.edges[i] is not None and (<tuple> gs)[i] is not None:
-                            self.give(node, node.edges[i], (<tuple> gs)[i], 2)
+                        item = PyTuple_GET_ITEM(<tuple> gs, i)
+                        self.give(node, <PyObject *> PyTuple_GET_ITEM(node.edges, i), item, alone)
                 elif gs is not None:
                     if len(node.edges) != 1:
                         raise_bad_gradient(node, f"one gradient for {len(node.edges)} inputs")
-                    if node.edges[0] is not None:
-                        self.give(node, node.edges[0], gs, 2)
+                    self.give(node, <PyObject *> PyTuple_GET_ITEM(node.edges, 0), <PyObject *> gs, True)
                 gs = None
         finally:
             mg_grad_mode = before
@@ -1003,10 +1003,15 @@ cdef class Walk:
                 node.pending = None
         return 0
 
-    cdef int give(self, Function maker, object edge, object g, int references) except -1:
-        if not isinstance(g, TensorBase):
-            raise_bad_gradient(maker, f"a {type(g).__name__} instead of a Tensor")
-        return self.deliver(maker, edge, <TensorBase> g, references)
+    cdef int give(self, Function maker, PyObject *edge, PyObject *g, bint alone) except -1:
+        """Passes on what a rule gave for one input. Borrowed references, so that counting them tells who else has the gradient."""
+        cdef bint owned
+        if <object> edge is None or <object> g is None:
+            return 0
+        if not isinstance(<object> g, TensorBase):
+            raise_bad_gradient(maker, f"a {type(<object> g).__name__} instead of a Tensor")
+        owned = alone and g.ob_refcnt == 1 and exclusive(<TensorBase> g, 1)
+        return self.deliver(maker, <object> edge, <TensorBase> g, owned)
 
     cdef int capture(self, Function node, object g) except -1:
         """Hands a completed gradient to the non-leaf tensors that asked for it."""
@@ -1106,7 +1111,7 @@ def run_backward(tensors, gradients, bint retain_graph, bint create_graph, input
         for i in range(len(edges)):
             g = <TensorBase> gradients[i]
             maker = edges[i] if isinstance(edges[i], Function) else None
-            walk.deliver(<Function> maker, edges[i], g, 0)
+            walk.deliver(<Function> maker, edges[i], g, False)
         walk.run()
     finally:
         for found in captured:

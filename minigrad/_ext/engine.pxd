@@ -36,6 +36,7 @@ cdef class Function:
     cdef int n_outputs
     cdef bint gives_tuple
     cdef object pending
+    cdef bint pending_owned
     cdef long seq
     cdef bint freed
     cdef unsigned long mask
