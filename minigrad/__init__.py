@@ -10,6 +10,10 @@ from .tensor import numel as numel
 # isort: split
 
 from . import autograd as autograd
+from . import nn as nn
+from . import optim as optim
+from . import random as random
+from . import utils as utils
 from ._device import device as device
 from ._dtype import bool as bool
 from ._dtype import double as double
@@ -178,6 +182,23 @@ from .ops.shape import unbind as unbind
 from .ops.shape import unflatten as unflatten
 from .ops.shape import unsqueeze as unsqueeze
 from .ops.shape import vstack as vstack
+from .random import Generator as Generator
+from .random import bernoulli as bernoulli
+from .random import default_generator as default_generator
+from .random import get_rng_state as get_rng_state
+from .random import initial_seed as initial_seed
+from .random import manual_seed as manual_seed
+from .random import multinomial as multinomial
+from .random import normal as normal
+from .random import rand as rand
+from .random import rand_like as rand_like
+from .random import randint as randint
+from .random import randint_like as randint_like
+from .random import randn as randn
+from .random import randn_like as randn_like
+from .random import randperm as randperm
+from .random import seed as seed
+from .random import set_rng_state as set_rng_state
 
 absolute = abs
 clip = clamp

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import _dtype, _repr, creation
+from minigrad import _dtype, _repr, creation, random
 from minigrad._arguments import normalize_dim
 from minigrad._device import CPU, check_device
 from minigrad._device import device as Device
@@ -571,6 +571,11 @@ class Tensor(TensorBase):
     fill_ = inplace.fill_
     zero_ = inplace.zero_
     copy_ = inplace.copy_
+    uniform_ = random.uniform_
+    normal_ = random.normal_
+    bernoulli_ = random.bernoulli_
+    random_ = random.random_
+    exponential_ = random.exponential_
 
     # Shape
 

@@ -1,0 +1,4 @@
+"""Helpers around training: data loading and hook handles."""
+
+from . import data as data
+from . import hooks as hooks
