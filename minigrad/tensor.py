@@ -14,7 +14,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext import engine, hot
 from minigrad._ext.engine import TensorBase
 from minigrad.autograd.backward import backward
-from minigrad.ops import elementwise, index, inplace, linalg, reduce, shape
+from minigrad.ops import activation, elementwise, index, inplace, linalg, reduce, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -402,6 +402,10 @@ class Tensor(TensorBase):
     atan = elementwise.atan
     erf = elementwise.erf
     tanh = elementwise.tanh
+    relu = activation.relu
+    relu_ = activation.relu_
+    hardshrink = activation.hardshrink
+    prelu = activation.prelu
     sigmoid = elementwise.sigmoid
     maximum = elementwise.maximum
     minimum = elementwise.minimum
@@ -645,8 +649,33 @@ class Tensor(TensorBase):
 
     # Reductions
 
-    sum = reduce.sum
+    all = reduce.all
+    amax = reduce.amax
+    amin = reduce.amin
+    aminmax = reduce.aminmax
+    any = reduce.any
+    argmax = reduce.argmax
+    argmin = reduce.argmin
+    argsort = reduce.argsort
+    count_nonzero = reduce.count_nonzero
+    cumprod = reduce.cumprod
+    cumsum = reduce.cumsum
+    kthvalue = reduce.kthvalue
+    logsumexp = reduce.logsumexp
+    max = reduce.max
     mean = reduce.mean
+    median = reduce.median
+    min = reduce.min
+    nanmean = reduce.nanmean
+    nansum = reduce.nansum
+    norm = reduce.norm
+    prod = reduce.prod
+    sort = reduce.sort
+    std = reduce.std
+    sum = reduce.sum
+    topk = reduce.topk
+    unique = reduce.unique
+    var = reduce.var
 
 
 def _rebuild(cls: type, array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:

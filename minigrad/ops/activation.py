@@ -1,0 +1,554 @@
+"""Activations beyond tanh and sigmoid (which are in elementwise.py): a fused kernel forward, a fused kernel backward.
+
+Each activation f is two nodes: XFunction computes f(x), XGradFunction computes g f'(x). The second is differentiable again, for
+derivatives of any order: in g it is linear, and in x its derivative is g f''(x), written in elementary operations. For piecewise
+linear f that is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigrad import _dtype
+from minigrad._arguments import normalize_dim
+from minigrad._ext import elementwise as kernels
+from minigrad._ext.engine import Function, TensorBase, apply
+from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
+from minigrad.ops.inplace import write
+from minigrad.ops.shape import cast, expand, narrow, reshape
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+
+def _float_input(input: Tensor, name: str) -> Tensor:
+    """The tensor. Raises TypeError for anything else and NotImplementedError for a tensor of integers."""
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"{name}() is not implemented for {input.dtype}, only for float32 and float64: use .float()")
+    return input
+
+
+class LinearPiecesGradFunction(Function):
+    """g f'(x) for an f made of straight pieces: linear in g, and its derivative in x is zero. A subclass gives forward(g, x)."""
+
+    reads = {"g": ("x",), "x": ()}
+
+    def again(self):
+        """The same operation as a new node."""
+        return type(self)()
+
+    def backward(self, gg, x):
+        return apply(self.again(), gg, x) if self.needs_input_grad[0] else None, None
+
+
+class CurveGradFunction(Function):
+    """g f'(x) for a curved f. A subclass gives forward(g, x) and curvature(x), f'' in differentiable operations."""
+
+    reads = {"g": ("x",), "x": ("g", "x")}
+
+    def again(self):
+        """The same operation as a new node."""
+        return type(self)()
+
+    def backward(self, gg, g, x):
+        of_g, of_x = self.needs_input_grad
+        return apply(self.again(), gg, x) if of_g else None, gg * g * self.curvature(x) if of_x else None
+
+
+# Straight pieces
+
+
+class ReluFunction(Function):
+    def forward(self, x):
+        return kernels.relu(x)
+
+    def backward(self, g, out):
+        return apply(ReluGradFunction(), g, out)
+
+
+class ReluGradFunction(LinearPiecesGradFunction):
+    """x stands for relu's output here: it is positive where the input is."""
+
+    def forward(self, g, x):
+        return kernels.relu_backward(g, x)
+
+
+def relu(input: Tensor) -> Tensor:
+    """max(x, 0), NaN for NaN; the gradient at 0 is 0. Integers stay integers."""
+    if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
+        if input.dtype is _dtype.bool:
+            raise RuntimeError("Boolean inputs not supported for relu")
+        return clamp(input, min=0)
+    return apply(ReluFunction(), _float_input(input, "relu"))
+
+
+def relu_(input: Tensor) -> Tensor:
+    """relu in place."""
+    return write(input, relu, "relu_")
+
+
+class LeakyReluFunction(Function):
+    def __init__(self, slope):
+        self.slope = slope
+
+    def forward(self, x):
+        return kernels.leaky_relu(x, self.slope)
+
+    def backward(self, g, x):
+        return apply(LeakyReluGradFunction(self.slope), g, x)
+
+
+class LeakyReluGradFunction(LinearPiecesGradFunction):
+    def __init__(self, slope):
+        self.slope = slope
+
+    def again(self):
+        return type(self)(self.slope)
+
+    def forward(self, g, x):
+        return kernels.leaky_relu_backward(g, x, self.slope)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, negative_slope x elsewhere."""
+    return apply(LeakyReluFunction(float(negative_slope)), _float_input(input, "leaky_relu"))
+
+
+class HardtanhFunction(Function):
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def forward(self, x):
+        return kernels.hardtanh(x, self.low, self.high)
+
+    def backward(self, g, x):
+        return apply(HardtanhGradFunction(self.low, self.high), g, x)
+
+
+class HardtanhGradFunction(LinearPiecesGradFunction):
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def again(self):
+        return type(self)(self.low, self.high)
+
+    def forward(self, g, x):
+        return kernels.hardtanh_backward(g, x, self.low, self.high)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x clamped to [min_val, max_val]; a gradient strictly inside. Integers stay integers."""
+    if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
+        if input.dtype is _dtype.bool:
+            raise RuntimeError("Bool inputs not supported for hardtanh")
+        return clamp(input, int(min_val), int(max_val))
+    return apply(HardtanhFunction(float(min_val), float(max_val)), _float_input(input, "hardtanh"))
+
+
+class HardsigmoidFunction(Function):
+    def forward(self, x):
+        return kernels.hardsigmoid(x)
+
+    def backward(self, g, x):
+        return apply(HardsigmoidGradFunction(), g, x)
+
+
+class HardsigmoidGradFunction(LinearPiecesGradFunction):
+    def forward(self, g, x):
+        return kernels.hardsigmoid_backward(g, x)
+
+
+def hardsigmoid(input: Tensor) -> Tensor:
+    """clamp(x + 3, 0, 6) / 6"""
+    return apply(HardsigmoidFunction(), _float_input(input, "hardsigmoid"))
+
+
+class ThresholdFunction(Function):
+    def __init__(self, threshold, value):
+        self.threshold, self.value = threshold, value
+
+    def forward(self, x):
+        return kernels.threshold(x, self.threshold, self.value)
+
+    def backward(self, g, x):
+        return apply(ThresholdGradFunction(self.threshold), g, x)
+
+
+class ThresholdGradFunction(LinearPiecesGradFunction):
+    def __init__(self, threshold):
+        self.threshold = threshold
+
+    def again(self):
+        return type(self)(self.threshold)
+
+    def forward(self, g, x):
+        return kernels.threshold_backward(g, x, self.threshold)
+
+
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """x where x > threshold, value elsewhere. Integers stay integers."""
+    if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
+        return where(input <= threshold, cast(input.new_tensor(value), input.dtype), input)
+    return apply(ThresholdFunction(float(threshold), float(value)), _float_input(input, "threshold"))
+
+
+class HardshrinkFunction(Function):
+    def __init__(self, lambd):
+        self.lambd = lambd
+
+    def forward(self, x):
+        return kernels.hardshrink(x, self.lambd)
+
+    def backward(self, g, x):
+        return apply(ShrinkGradFunction(self.lambd), g, x)
+
+
+class SoftshrinkFunction(Function):
+    def __init__(self, lambd):
+        self.lambd = lambd
+
+    def forward(self, x):
+        return kernels.softshrink(x, self.lambd)
+
+    def backward(self, g, x):
+        return apply(ShrinkGradFunction(self.lambd), g, x)
+
+
+class ShrinkGradFunction(LinearPiecesGradFunction):
+    def __init__(self, lambd):
+        self.lambd = lambd
+
+    def again(self):
+        return type(self)(self.lambd)
+
+    def forward(self, g, x):
+        return kernels.shrink_backward(g, x, self.lambd)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, 0 elsewhere."""
+    return apply(HardshrinkFunction(float(lambd)), _float_input(input, "hardshrink"))
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by lambd, 0 where |x| <= lambd. Raises RuntimeError for a negative lambd."""
+    x = _float_input(input, "softshrink")
+    if not lambd >= 0:
+        raise RuntimeError(f"softshrink: lambda must be in range [0, inf) for input dtype {x.dtype}, but found {lambd}")
+    return apply(SoftshrinkFunction(float(lambd)), x)
+
+
+class PreluFunction(Function):
+    """x where x > 0, w x elsewhere, for x and w of one shape."""
+
+    def forward(self, x, w):
+        return kernels.prelu(x, w)
+
+    def backward(self, g, x, w):
+        gx, gw = self.needs_input_grad
+        positive = x > 0
+        return (
+            where(positive, g, g * w) if gx else None,
+            where(positive, g.new_zeros(()), g * x) if gw else None,
+        )
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where x > 0, weight x elsewhere; weight is a number for all, or one for each channel (dimension 1; dimension 0 of a vector
+    counts as the batch). Raises RuntimeError where the sizes or dtypes do not fit."""
+    x = _float_input(input, "prelu")
+    if x.dtype is not weight.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {x.dtype} and {weight.dtype}")
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    n = weight.numel()
+    if n != 1:
+        if x.ndim == 0:
+            raise RuntimeError("prelu: Not allow zero-dim input tensor.")
+        channels = x.shape[1] if x.ndim > 1 else 1
+        if n != channels:
+            raise RuntimeError(
+                f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and channel size = "
+                f"{channels} in an input of shape {tuple(x.shape)}: give one weight, or one for each channel."
+            )
+        weight = reshape(weight, (n,) + (1,) * (x.ndim - 2))
+    else:
+        weight = reshape(weight, ())
+    return apply(PreluFunction(), x, expand(weight, x.shape))
+
+
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, slopes: np.ndarray | None = None
+) -> Tensor:
+    """leaky_relu with the slope (lower + upper) / 2, or in training with these random slopes, an array of the input's shape."""
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2)
+    x = _float_input(input, "rrelu")
+    return apply(PreluFunction(), x, x.new_tensor(slopes))
+
+
+# Curves
+
+
+class HardswishFunction(Function):
+    def forward(self, x):
+        return kernels.hardswish(x)
+
+    def backward(self, g, x):
+        return apply(HardswishGradFunction(), g, x)
+
+
+class HardswishGradFunction(CurveGradFunction):
+    def forward(self, g, x):
+        return kernels.hardswish_backward(g, x)
+
+    def curvature(self, x):
+        return cast(abs(x) < 3, x.dtype) * (1 / 3)
+
+
+def hardswish(input: Tensor) -> Tensor:
+    """x clamp(x + 3, 0, 6) / 6"""
+    return apply(HardswishFunction(), _float_input(input, "hardswish"))
+
+
+class EluFunction(Function):
+    """negative (e^(inner x) - 1) where x <= 0, positive x elsewhere."""
+
+    def __init__(self, negative, positive, inner):
+        self.factors = negative, positive, inner
+
+    def forward(self, x):
+        return kernels.elu(x, *self.factors)
+
+    def backward(self, g, x):
+        return apply(EluGradFunction(*self.factors), g, x)
+
+
+class EluGradFunction(CurveGradFunction):
+    def __init__(self, negative, positive, inner):
+        self.factors = negative, positive, inner
+
+    def again(self):
+        return type(self)(*self.factors)
+
+    def forward(self, g, x):
+        return kernels.elu_backward(g, x, *self.factors)
+
+    def curvature(self, x):
+        negative, _, inner = self.factors
+        return where(x <= 0, exp(clamp(x, max=0) * inner) * (negative * inner * inner), x.new_zeros(()))
+
+
+SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al., "Self-Normalizing Neural Networks", 2017
+SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha (e^x - 1) elsewhere."""
+    return apply(EluFunction(float(alpha), 1.0, 1.0), _float_input(input, "elu"))
+
+
+def selu(input: Tensor) -> Tensor:
+    """scale (x where x > 0, alpha (e^x - 1) elsewhere), scale = 1.0507..., alpha = 1.6733..."""
+    return apply(EluFunction(SELU_ALPHA * SELU_SCALE, SELU_SCALE, 1.0), _float_input(input, "selu"))
+
+
+def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha (e^(x / alpha) - 1) elsewhere. Raises RuntimeError for alpha = 0."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return apply(EluFunction(float(alpha), 1.0, 1.0 / alpha), _float_input(input, "celu"))
+
+
+class GeluFunction(Function):
+    def forward(self, x):
+        return kernels.gelu(x)
+
+    def backward(self, g, x):
+        return apply(GeluGradFunction(), g, x)
+
+
+class GeluGradFunction(CurveGradFunction):
+    """f'' = phi(x) (2 - x^2), phi the normal density"""
+
+    def forward(self, g, x):
+        return kernels.gelu_backward(g, x)
+
+    def curvature(self, x):
+        square = x * x
+        return exp(square * -0.5) * (2 - square) * (1 / math.sqrt(2 * math.pi))
+
+
+class GeluTanhFunction(Function):
+    def forward(self, x):
+        return kernels.gelu_tanh(x)
+
+    def backward(self, g, x):
+        return apply(GeluTanhGradFunction(), g, x)
+
+
+class GeluTanhGradFunction(CurveGradFunction):
+    """With t = tanh(u), u = c (x + a x^3): f'' = (1 - t^2) (u' + x u'' / 2 - x t u'^2)"""
+
+    def forward(self, g, x):
+        return kernels.gelu_tanh_backward(g, x)
+
+    def curvature(self, x):
+        c, a = math.sqrt(2 / math.pi), 0.044715
+        square = x * x
+        t = tanh(x * (square * a + 1) * c)
+        slope = (square * (3 * a) + 1) * c
+        return (1 - t * t) * (slope + square * (3 * a * c) - x * t * (slope * slope))
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Phi(x), Phi the normal distribution function; approximate="tanh": x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"gelu: approximate argument must be either none or tanh, but got {approximate!r}.")
+    return apply(GeluFunction() if approximate == "none" else GeluTanhFunction(), _float_input(input, "gelu"))
+
+
+class SiluFunction(Function):
+    def forward(self, x):
+        return kernels.silu(x)
+
+    def backward(self, g, x):
+        return apply(SiluGradFunction(), g, x)
+
+
+class SiluGradFunction(CurveGradFunction):
+    """f'' = s (1 - s) (2 + x (1 - 2 s)), s = sigmoid(x)"""
+
+    def forward(self, g, x):
+        return kernels.silu_backward(g, x)
+
+    def curvature(self, x):
+        s = sigmoid(x)
+        return s * (1 - s) * (x * (1 - s * 2) + 2)
+
+
+def silu(input: Tensor) -> Tensor:
+    """x sigmoid(x)"""
+    return apply(SiluFunction(), _float_input(input, "silu"))
+
+
+class MishFunction(Function):
+    def forward(self, x):
+        return kernels.mish(x)
+
+    def backward(self, g, x):
+        return apply(MishGradFunction(), g, x)
+
+
+class MishGradFunction(CurveGradFunction):
+    """With s = sigmoid(x), t = tanh(softplus(x)): f'' = (1 - t^2) s (2 + x (1 - s - 2 t s))"""
+
+    def forward(self, g, x):
+        return kernels.mish_backward(g, x)
+
+    def curvature(self, x):
+        s, t = sigmoid(x), tanh(softplus(x))
+        return (1 - t * t) * s * (x * (1 - s - t * s * 2) + 2)
+
+
+def mish(input: Tensor) -> Tensor:
+    """x tanh(softplus(x))"""
+    return apply(MishFunction(), _float_input(input, "mish"))
+
+
+class SoftplusFunction(Function):
+    def __init__(self, beta, threshold):
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, x):
+        return kernels.softplus(x, self.beta, self.threshold)
+
+    def backward(self, g, x):
+        return apply(SoftplusGradFunction(self.beta, self.threshold), g, x)
+
+
+class SoftplusGradFunction(CurveGradFunction):
+    """f'' = beta s (1 - s), s = sigmoid(beta x), and 0 where beta x > threshold"""
+
+    def __init__(self, beta, threshold):
+        self.beta, self.threshold = beta, threshold
+
+    def again(self):
+        return type(self)(self.beta, self.threshold)
+
+    def forward(self, g, x):
+        return kernels.softplus_backward(g, x, self.beta, self.threshold)
+
+    def curvature(self, x):
+        z = x * self.beta
+        s = sigmoid(z)
+        return where(z > self.threshold, x.new_zeros(()), s * (1 - s) * self.beta)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
+    return apply(SoftplusFunction(float(beta), float(threshold)), _float_input(input, "softplus"))
+
+
+class LogSigmoidFunction(Function):
+    def forward(self, x):
+        return kernels.logsigmoid(x)
+
+    def backward(self, g, x):
+        return apply(LogSigmoidGradFunction(), g, x)
+
+
+class LogSigmoidGradFunction(CurveGradFunction):
+    """f'' = -s (1 - s), s = sigmoid(x)"""
+
+    def forward(self, g, x):
+        return kernels.logsigmoid_backward(g, x)
+
+    def curvature(self, x):
+        s = sigmoid(x)
+        return s * (s - 1)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(x))"""
+    return apply(LogSigmoidFunction(), _float_input(input, "logsigmoid"))
+
+
+class SoftsignFunction(Function):
+    """d x / (1 + |x|) = g / (1 + |x|)^2"""
+
+    def forward(self, x):
+        return kernels.softsign(x)
+
+    def backward(self, g, x):
+        base = abs(x) + 1
+        return g / (base * base)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)"""
+    if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
+        input = cast(input, _dtype.get_default_dtype())
+    return apply(SoftsignFunction(), _float_input(input, "softsign"))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)"""
+    return input - tanh(input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b) for the halves a and b of the dimension. Raises RuntimeError if its size is odd."""
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    axis = normalize_dim(dim, input.ndim)
+    size = input.shape[axis]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {size}")
+    x = _float_input(input, "glu")
+    return narrow(x, axis, 0, size // 2) * sigmoid(narrow(x, axis, size // 2, size // 2))
