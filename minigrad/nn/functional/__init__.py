@@ -33,6 +33,17 @@ from .normalization import layer_norm as layer_norm
 from .normalization import local_response_norm as local_response_norm
 from .normalization import normalize as normalize
 from .normalization import rms_norm as rms_norm
+from .padding import pad as pad
+from .resize import interpolate as interpolate
+from .resize import upsample as upsample
+from .resize import upsample_bilinear as upsample_bilinear
+from .resize import upsample_nearest as upsample_nearest
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin
+from .vision import affine_grid as affine_grid
+from .vision import channel_shuffle as channel_shuffle
+from .vision import grid_sample as grid_sample
+from .vision import native_channel_shuffle as native_channel_shuffle
+from .vision import pixel_shuffle as pixel_shuffle
+from .vision import pixel_unshuffle as pixel_unshuffle
