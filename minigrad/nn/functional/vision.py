@@ -190,5 +190,5 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         if not align_corners:
             line = line * (count - 1) / count
         base[..., axes - 1 - axis] = line.reshape((count,) + (1,) * (axes - 1 - axis))
-    flat = from_numpy(base.reshape(-1, 1, axes + 1))
-    return (flat * theta.unsqueeze(1)).sum(-1).reshape(batch, *points, axes)  # (P, 1, A+1) * (N, 1, A, A+1) -> (N, P, A)
+    flat = from_numpy(base.reshape(-1, axes + 1))
+    return (flat @ theta.transpose(1, 2)).reshape(batch, *points, axes)  # (P, A+1) @ (N, A+1, A) -> (N, P, A)
