@@ -1,7 +1,7 @@
 """Pooling kernels: arrays in, arrays out. Every array is seen as planes, one for each (batch, channel), of D x H x W elements.
 
-Indices are int32 flat positions in a plane, which must therefore have fewer than 2**31 elements. The bits of no result depend on
-the number of threads: an element is computed by one thread, from operands in a fixed order.
+Indices are int32 flat positions in a plane, which must therefore have fewer than 2**31 elements. The bits of no result depend
+on the number of threads: an element is computed by one thread, from operands in a fixed order.
 """
 import numpy as np
 
@@ -219,8 +219,8 @@ def gather_at(cnp.ndarray x, cnp.ndarray index, int64_t size):
 def scatter_at(cnp.ndarray g, cnp.ndarray index, int64_t size, tuple shape, bint accumulate, Geometry geometry):
     """Planes of `size` zeros, in this shape, to which g[plane, i] is added at index[plane, i]: the adjoint of gather_at.
 
-    Without accumulate an element is overwritten, so that the last of several stays. geometry, which may be None, says that index came from
-    max_pool with it, and may choose a faster way.
+    Without accumulate an element is overwritten, so that the last of several stays. A geometry that is not None says that index
+    came from max_pool with it, and may choose a faster way.
     """
     cdef int typenum = cnp.PyArray_TYPE(g)
     cdef cnp.ndarray out = _empty(shape, typenum)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from minigrad.nn.functional import pooling as F
 from minigrad.nn.module import Module
+
+from minigrad.nn.functional import pooling as F
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor

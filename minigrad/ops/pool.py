@@ -32,7 +32,7 @@ def sliding_windows(
         pool.sliding_axis(*axis, count_include_pad) for axis in zip(size, out, kernel, stride, padding, dilation, strict=True)
     ]
     if divisor is not None:
-        axes = [(*axis[:-1], np.full(len(axis[-1]), 1.0 if i else divisor)) for i, axis in enumerate(axes)]
+        axes = [(*axis[:-1], np.full(len(axis[-1]), 1.0 if i else float(divisor))) for i, axis in enumerate(axes)]
     return pool.Geometry((*[_UNUSED_AXIS] * (3 - len(size)), *axes))
 
 

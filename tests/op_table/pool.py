@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.op_table.row import Error, Op, Sample
+from tests.op_table.row import Constant, Error, Op, Sample
 
 
 def distinct(rng, *shape):
@@ -26,7 +26,7 @@ def max_pool_samples(n):
             Sample(distinct(rng, *shape), per_axis(n, 2, 3, 2), per_axis(n, 1, 2, 3), per_axis(n, 1, 0, 1), ceil_mode=True),
             Sample(distinct(rng, *shape), 2, 1, 1, per_axis(n, 1, 2, 2)),
             Sample(distinct(rng, *shape), [2] * n, [], return_indices=True),
-            Sample(np.zeros((0, *shape[1:])), 2),
+            Sample(Constant(np.zeros((0, *shape[1:]))), 2),
         ]
 
     return samples
@@ -76,7 +76,7 @@ def avg_pool_row(n):
             Sample(rng.standard_normal(shape), per_axis(n, 2, 3, 2), per_axis(n, 1, 2, 3), per_axis(n, 1, 0, 1), True, False),
             Sample(rng.standard_normal(shape), 3, 2, 1, ceil_mode=True),
             Sample(rng.standard_normal(shape), 2, []),
-            Sample(np.zeros((0, *shape[1:])), 2),
+            Sample(Constant(np.zeros((0, *shape[1:]))), 2),
             Sample(rng.integers(-9, 9, shape), 3, 1, 1),
         ]
         if n > 1:
@@ -101,7 +101,7 @@ def lp_pool_row(n):
         return [
             Sample(positive, 2, 2),
             Sample(positive[0], 3.5, 3, 2, ceil_mode=True),
-            Sample(rng.standard_normal(shape), 2, per_axis(n, 2, 3, 2), 1),
+            Sample(rng.standard_normal(shape), 2, per_axis(n, 2, 3, 2) if n > 1 else 3, 1),
             Sample(distinct(rng, *shape) + 0.001, float("inf"), 2),
         ]
 
@@ -123,8 +123,8 @@ def adaptive_row(n, kind):
             Sample(make(rng, *shape[1:]), per_axis(n, 3, 4, 3)),
             Sample(make(rng, *shape), [1] * n),
             Sample(make(rng, *shape), per_axis(n, 5, 6, 11)),
-            Sample(np.zeros((0, *shape[1:])), 2),
-            Sample(make(rng, *shape), 0),
+            Sample(Constant(np.zeros((0, *shape[1:]))), 2),
+            Sample(Constant(make(rng, *shape)), 0),
         ]
         if n > 1:
             found.append(Sample(make(rng, *shape), per_axis(n, 2, None, 3)))
@@ -138,7 +138,8 @@ def adaptive_row(n, kind):
         samples=samples,
         errors=[
             Error(Sample(x, -1), RuntimeError),
-            Error(Sample(x, (2, 2, 2, 2)), RuntimeError),
+            Error(Sample(x, (2,) * (n + 1)), RuntimeError),
+            Error(Sample(x, (2,) * 6), RuntimeError if n == 1 else ValueError),
             Error(Sample(x, 2.0), TypeError),
             Error(Sample(x, None), TypeError),
             Error(Sample(x[None, None], 2), RuntimeError),
@@ -173,7 +174,7 @@ def max_unpool_row(n):
             Sample(x[0], indices(rng, shape, np.prod(doubled))[0], [2] * n, 2, 0),
             Sample(x, indices(rng, shape, np.prod(larger)), 2, output_size=larger),
             Sample(x, indices(rng, shape, np.prod(larger)), 2, 2, output_size=(*shape[:2], *larger)),
-            Sample(np.zeros((0, *shape[1:])), np.zeros((0, *shape[1:]), np.int64), 2),
+            Sample(Constant(np.zeros((0, *shape[1:]))), np.zeros((0, *shape[1:]), np.int64), 2),
         ]
 
     def errors(rng):

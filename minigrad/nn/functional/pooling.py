@@ -2,7 +2,7 @@
 
 An input is (N, C, ...) or (C, ...), with D, H, W elements along the pooled dimensions. Along each of them a window starts every
 `stride` elements (kernel_size where stride is None) and takes `kernel_size` elements that lie `dilation` apart; `padding`
-elements are imagined on both sides, at most half of the window. The output has
+elements are imagined on both sides, at most kernel_size / 2. The output has
 
     floor((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1
 
@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from minigrad._ext.engine import TensorBase
+
 from minigrad import _dtype
 from minigrad._arguments import ntuple
-from minigrad._ext.engine import TensorBase
 from minigrad.ops import pool
 from minigrad.ops.elementwise import where
 
@@ -80,12 +81,10 @@ def _windows(
             raise RuntimeError(f"{function}(): {name} must be greater than zero, but got {name}={values}")
     if min(padding) < 0:
         raise RuntimeError(f"{function}(): padding must not be negative, but got padding={padding}")
-    for k, p, d in zip(kernel, padding, dilation, strict=True):
-        if p > ((k - 1) * d + 1) // 2:
-            raise RuntimeError(
-                f"{function}(): padding must be at most half of the window, but got padding={padding} for kernel_size={kernel} "
-                f"and dilation={dilation}"
-            )
+    if any(p > k // 2 for k, p in zip(kernel, padding, strict=True)):
+        raise RuntimeError(
+            f"{function}(): padding must be at most half of kernel_size, but got padding={padding} and kernel_size={kernel}"
+        )
     out = []
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
         span = n + 2 * p - d * (k - 1) - 1
@@ -347,7 +346,7 @@ def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Size, stride:
     sums = _avg_pool(n, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None) * elements
     # The root's derivative at 0 is infinite; a sum of 0 gets the gradient 0 instead.
     nothing = sums == 0
-    return where(nothing, sums, where(nothing, 1.0, sums) ** (1.0 / norm_type))
+    return where(nothing, 0.0 if norm_type > 0 else math.inf, where(nothing, 1.0, sums) ** (1.0 / norm_type))
 
 
 def lp_pool1d(
@@ -379,10 +378,10 @@ def lp_pool3d(
 
 def _adaptive_size(function: str, input: Tensor, output_size: OptionalSize, n: int) -> tuple[int, ...]:
     """output_size as n ints; None (not for one dimension) stands for the input's size."""
-    if n > 1 and isinstance(output_size, (tuple, list)) and None in output_size:
-        if len(output_size) > input.ndim:
-            raise ValueError(f"{function}(): output_size {tuple(output_size)} is longer than the input's shape {list(input.shape)}")
-        sizes = input.shape[-len(output_size) :]
+    if n > 1 and isinstance(output_size, (tuple, list)):
+        if len(output_size) >= input.ndim:
+            raise ValueError(f"{function}(): output_size {tuple(output_size)} is too long for an input of shape {list(input.shape)}")
+        sizes = input.shape[input.ndim - len(output_size) :]
         output_size = tuple(size if o is None else o for o, size in zip(output_size, sizes, strict=True))
     if isinstance(output_size, (tuple, list)) and len(output_size) != n:
         raise RuntimeError(f"{function}(): output_size must have {n} elements, but got {tuple(output_size)}")
@@ -397,7 +396,7 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: OptionalSize) -> Tens
     _check_tensor(function, "input", input)
     size = _adaptive_size(function, input, output_size, n)
     _check_rank(function, input, n)
-    _check_not_empty(function, input, input.ndim - n)
+    _check_not_empty(function, input, 1 if n == 3 else input.ndim - n)
     _check_dtype(function, input)
     return pool.avg_pool(input, pool.adaptive_windows(tuple(input.shape[-n:]), size), n)
 
