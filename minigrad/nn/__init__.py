@@ -1,5 +1,24 @@
 """Layers and networks: Module and what is built on it. Modules hold state; the arithmetic is in `minigrad.nn.functional`."""
 
+from minigrad.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from minigrad.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from minigrad.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from minigrad.nn.pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from minigrad.nn.pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from minigrad.nn.pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from minigrad.nn.pooling import AvgPool1d as AvgPool1d
+from minigrad.nn.pooling import AvgPool2d as AvgPool2d
+from minigrad.nn.pooling import AvgPool3d as AvgPool3d
+from minigrad.nn.pooling import LPPool1d as LPPool1d
+from minigrad.nn.pooling import LPPool2d as LPPool2d
+from minigrad.nn.pooling import LPPool3d as LPPool3d
+from minigrad.nn.pooling import MaxPool1d as MaxPool1d
+from minigrad.nn.pooling import MaxPool2d as MaxPool2d
+from minigrad.nn.pooling import MaxPool3d as MaxPool3d
+from minigrad.nn.pooling import MaxUnpool1d as MaxUnpool1d
+from minigrad.nn.pooling import MaxUnpool2d as MaxUnpool2d
+from minigrad.nn.pooling import MaxUnpool3d as MaxUnpool3d
+
 from . import functional as functional
 from . import init as init
 from .channelshuffle import ChannelShuffle as ChannelShuffle

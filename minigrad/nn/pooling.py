@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from minigrad.nn.module import Module
-
 from minigrad.nn.functional import pooling as F
+from minigrad.nn.module import Module
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor

@@ -1,5 +1,30 @@
 """The public functions, with PyTorch's signatures: each checks its arguments, then calls one op or a composition of ops."""
 
+from minigrad.nn.functional.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from minigrad.nn.functional.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from minigrad.nn.functional.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
+from minigrad.nn.functional.pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from minigrad.nn.functional.pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
+from minigrad.nn.functional.pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from minigrad.nn.functional.pooling import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from minigrad.nn.functional.pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from minigrad.nn.functional.pooling import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from minigrad.nn.functional.pooling import avg_pool1d as avg_pool1d
+from minigrad.nn.functional.pooling import avg_pool2d as avg_pool2d
+from minigrad.nn.functional.pooling import avg_pool3d as avg_pool3d
+from minigrad.nn.functional.pooling import lp_pool1d as lp_pool1d
+from minigrad.nn.functional.pooling import lp_pool2d as lp_pool2d
+from minigrad.nn.functional.pooling import lp_pool3d as lp_pool3d
+from minigrad.nn.functional.pooling import max_pool1d as max_pool1d
+from minigrad.nn.functional.pooling import max_pool1d_with_indices as max_pool1d_with_indices
+from minigrad.nn.functional.pooling import max_pool2d as max_pool2d
+from minigrad.nn.functional.pooling import max_pool2d_with_indices as max_pool2d_with_indices
+from minigrad.nn.functional.pooling import max_pool3d as max_pool3d
+from minigrad.nn.functional.pooling import max_pool3d_with_indices as max_pool3d_with_indices
+from minigrad.nn.functional.pooling import max_unpool1d as max_unpool1d
+from minigrad.nn.functional.pooling import max_unpool2d as max_unpool2d
+from minigrad.nn.functional.pooling import max_unpool3d as max_unpool3d
+
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
 from .dropout import dropout1d as dropout1d

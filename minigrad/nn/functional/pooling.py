@@ -16,10 +16,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from minigrad._ext.engine import TensorBase
-
 from minigrad import _dtype
 from minigrad._arguments import ntuple
+from minigrad._ext.engine import TensorBase
 from minigrad.ops import pool
 from minigrad.ops.elementwise import where
 
