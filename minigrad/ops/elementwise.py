@@ -503,16 +503,16 @@ def erf(input: Tensor) -> Tensor:
 class MaximumFunction(Function):
     """The larger (or smaller) of two, NaN if either is; the gradient goes to the chosen one, to both by halves at a tie."""
 
-    def __init__(self, choose):
-        self.choose = choose
+    def __init__(self, larger):
+        self.larger = larger
 
     def forward(self, x, y):
-        return self.choose(x, y)
+        return np.maximum(x, y) if self.larger else np.minimum(x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
         half = (x == y) * 0.5
-        chosen = (x > y) if self.choose is np.maximum else (x < y)
+        chosen = (x > y) if self.larger else (x < y)
         return (
             g * (chosen.to(g.dtype) + half) if gx else None,
             g * (1.0 - (chosen.to(g.dtype) + half)) if gy else None,
@@ -521,12 +521,12 @@ class MaximumFunction(Function):
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
     """The larger of two elements, with broadcasting and type promotion."""
-    return apply(MaximumFunction(np.maximum), *broadcast_operands("maximum", input, other))
+    return apply(MaximumFunction(True), *broadcast_operands("maximum", input, other))
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of two elements, with broadcasting and type promotion."""
-    return apply(MaximumFunction(np.minimum), *broadcast_operands("minimum", input, other))
+    return apply(MaximumFunction(False), *broadcast_operands("minimum", input, other))
 
 
 class WhereFunction(Function):

@@ -62,15 +62,18 @@ class IndexPutFunction(Function):
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
-        if gy:
-            # numpy writes repeated positions in order; only the value that stayed has a gradient.
-            owner = np.full(g._array.shape, -1, np.int64)
-            writers = np.arange(owner[self.index].size).reshape(owner[self.index].shape)
-            owner[self.index] = writers
-            stayed = from_array(np.asarray(owner[self.index] == writers))
-            gy = where(stayed, apply(IndexFunction(self.index), g), g.new_zeros(()))
-        hole = from_array(np.zeros((), g._array.dtype))
-        return apply(IndexPutFunction(self.index), g, hole) if gx else None, gy if gy is not False else None
+        return (
+            apply(IndexPutFunction(self.index), g, g.new_zeros(())) if gx else None,
+            where(_stayed(g._array.shape, self.index), apply(IndexFunction(self.index), g), g.new_zeros(())) if gy else None,
+        )
+
+
+def _stayed(shape: tuple[int, ...], index: tuple) -> Tensor:
+    """Which of the values written at an index stayed: numpy writes repeated positions in order, the last has the gradient."""
+    owner = np.full(shape, -1, np.int64)
+    writers = np.arange(owner[index].size).reshape(owner[index].shape)
+    owner[index] = writers
+    return from_array(np.asarray(owner[index] == writers))
 
 
 def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
@@ -288,9 +291,8 @@ class ScatterFunction(Function):
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
-        hole = from_array(np.zeros((), g._array.dtype))
         return (
-            apply(ScatterFunction(self.index), g, hole) if gx else None,
+            apply(ScatterFunction(self.index), g, g.new_zeros(())) if gx else None,
             apply(IndexFunction(self.index), g) if gy else None,
         )
 

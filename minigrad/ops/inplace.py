@@ -1,7 +1,8 @@
 """In-place operations. All are one idea: compute out of place, write the result into the storage, take over its place in the graph.
 
 A write through a view changes its base and every other view of it. The base gets the node of a ViewScatterFunction (the base as
-it was, with the new values in the view's place); every view, when next used, gets the node of a ViewGatherFunction of the base as it is now.
+it was, with the new values in the view's place); every view, when next used, gets the node of a ViewGatherFunction of the base
+as it is now.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._ext.engine import Function, _set_grad_enabled, apply, from_array, is_grad_enabled
+from minigrad._ext.engine import Function, _set_grad_enabled, apply, is_grad_enabled
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
@@ -78,9 +79,8 @@ class ViewScatterFunction(Function):
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
-        hole = from_array(np.zeros(self.positions.shape, g._array.dtype))
         return (
-            apply(ViewScatterFunction(self.positions), g, hole) if gx else None,
+            apply(ViewScatterFunction(self.positions), g, g.new_zeros(())) if gx else None,
             apply(ViewGatherFunction(self.positions), g) if gy else None,
         )
 

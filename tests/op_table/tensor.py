@@ -760,4 +760,99 @@ INDEXING = [
     ),
 ]
 
-ROWS: list[Op] = [*ARITHMETIC, *MATHEMATICS, *COMPARISONS, *SHAPES, *INDEXING]
+# ---------------------------------------------------------------------------------------------------------------- in place
+
+
+def in_place(name, samples, reference=None, **kwargs):
+    """A row for an in-place method: it is called on a clone, then on a view of another, and both are results."""
+
+    def function(lib):
+        def call(x, *args, **kwargs):
+            y = x.clone()
+            returned = getattr(y, name)(*args, **kwargs)
+            assert returned is y
+            base = lib.cat([x, x]).reshape(2, *x.shape).clone()
+            view = base[1]
+            getattr(view, name)(*args, **kwargs)
+            return y, base, view
+
+        return call
+
+    def both(x, *args, **kwargs):
+        y = reference(x, *args, **kwargs)
+        return y, np.stack([x, y]), y
+
+    return Op(f"Tensor.{name}", samples, both if reference else None, function=function, aliases=True, **kwargs)
+
+
+def set_item(lib):
+    """x[index] = value on a clone of x."""
+
+    def call(x, index, value):
+        y = x.clone()
+        y[index] = value
+        return y
+
+    return call
+
+
+def set_item_reference(x, index, value):
+    y = x.copy()
+    y[index] = value
+    return y
+
+
+IN_PLACE = [
+    Op(
+        "Tensor.__setitem__",
+        lambda rng: [
+            Sample(normal(rng, 4, 3), 1, normal(rng, 3)),
+            Sample(normal(rng, 4, 3), (slice(None), slice(0, 3, 2)), normal(rng, 4, 1)),
+            Sample(normal(rng, 4, 3), (slice(1, 3),), 2.5),
+            Sample(normal(rng, 4, 3), indices(2, 0), normal(rng, 2, 3)),
+            Sample(normal(rng, 4, 3), (indices(2, 0), indices(1, 1)), normal(rng)),
+            Sample(normal(rng, 4, 3), indices(True, False, True, True), normal(rng, 3)),
+        ],
+        set_item_reference,
+        function=set_item,
+        aliases=True,
+        errors=lambda rng: [
+            Error(Sample(normal(rng, 4), 4, 1.0), IndexError, "out of"),
+            Error(Sample(normal(rng, 4), slice(0, 2), normal(rng, 3)), RuntimeError),
+        ],
+    ),
+    in_place("add_", lambda rng: [Sample(normal(rng, 3, 4), normal(rng, 4)), Sample(normal(rng, 3), 2)], np.add),
+    in_place("sub_", lambda rng: [Sample(normal(rng, 3, 4), normal(rng, 4)), Sample(normal(rng, 3), 2)], np.subtract),
+    in_place("mul_", lambda rng: [Sample(normal(rng, 3, 4), normal(rng, 4)), Sample(normal(rng, 3), 2)], np.multiply),
+    in_place("div_", lambda rng: [Sample(normal(rng, 3, 4), positive(rng, 4)), Sample(normal(rng, 3), 2)], np.divide),
+    in_place("pow_", lambda rng: [Sample(positive(rng, 3, 4), normal(rng, 4)), Sample(normal(rng, 3), 2)], np.power),
+    in_place("exp_", lambda rng: [Sample(normal(rng, 3, 4))], np.exp),
+    in_place("sqrt_", lambda rng: [Sample(positive(rng, 3, 4))], np.sqrt),
+    in_place("tanh_", lambda rng: [Sample(normal(rng, 3, 4))], np.tanh),
+    in_place("sigmoid_", lambda rng: [Sample(normal(rng, 3, 4))], special.expit),
+    in_place("neg_", lambda rng: [Sample(normal(rng, 3, 4))], np.negative),
+    in_place("clamp_", lambda rng: [Sample(distinct(rng, 3, 4), -0.5, 0.5)], np.clip),
+    in_place("zero_", lambda rng: [Sample(normal(rng, 3, 4))], np.zeros_like),
+    in_place("fill_", lambda rng: [Sample(normal(rng, 3, 4), 2.5), Sample(normal(rng, 3), normal(rng))], np.full_like),
+    in_place(
+        "copy_",
+        lambda rng: [Sample(normal(rng, 3, 4), normal(rng, 4)), Sample(normal(rng, 3), np.array([1, 2, 3]))],
+        lambda x, y: np.broadcast_to(y, x.shape),
+    ),
+    in_place(
+        "masked_fill_",
+        lambda rng: [
+            Sample(normal(rng, 3, 4), normal(rng, 3, 4) > 0, 1.5),
+            Sample(normal(rng, 3), normal(rng, 3) > 0, normal(rng)),
+        ],
+        lambda x, mask, value: np.where(mask, value, x),
+    ),
+    in_place(
+        "addcmul_",
+        lambda rng: [Sample(normal(rng, 3), normal(rng, 3), normal(rng, 3), value=0.5)],
+        lambda x, y, z, value: x + value * y * z,
+    ),
+    in_place("lerp_", lambda rng: [Sample(normal(rng, 3), normal(rng, 3), 0.3)], lambda x, y, w: x + w * (y - x)),
+]
+
+ROWS: list[Op] = [*ARITHMETIC, *MATHEMATICS, *COMPARISONS, *SHAPES, *INDEXING, *IN_PLACE]
