@@ -52,17 +52,20 @@ cdef object size_class = tuple
 cdef object add_op = None                # differentiable addition, for create_graph
 cdef object cast_op = None
 cdef object refresh_view = None
+cdef object general_backward = None
 
 
-def configure(*, tensor, size, dtypes, add, cast, refresh):
+def configure(*, tensor, size, dtypes, add, cast, refresh, backward):
     """Tells the engine about the Python half of the library. Called once, by minigrad/tensor.py.
 
     tensor: the class of every result. size: the class of shapes. dtypes: {numpy type number: dtype object}.
     add(x, y), cast(x, dtype): differentiable ops. refresh(view): gives a view whose base was written a node of its own.
+    backward: minigrad.autograd.backward.
     """
-    global tensor_class, tensor_type, size_class, add_op, cast_op, refresh_view
+    global tensor_class, tensor_type, size_class, add_op, cast_op, refresh_view, general_backward
     tensor_class, size_class, add_op, cast_op, refresh_view = tensor, size, add, cast, refresh
     tensor_type = <PyTypeObject *> tensor_class
+    general_backward = backward
     for typenum, dtype in dtypes.items():
         dtype_of_typenum[typenum] = dtype
 
@@ -218,6 +221,26 @@ cdef class TensorBase:
         """Whether this tensor is a differentiable view of another."""
         return self.base is not None
 
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+        """Adds the gradient of this tensor (a scalar, or weighted by `gradient`) to .grad of every leaf it depends on.
+
+        Frees the graph unless retain_graph (by default create_graph); create_graph=True makes the gradients differentiable.
+        inputs: the only tensors to accumulate into. Raises RuntimeError for a tensor that does not require grad, and for one
+        that is no scalar without a gradient. See minigrad.autograd.backward.
+        """
+        cdef Walk walk
+        cdef bint create, retain
+        if gradient is not None or inputs is not None or cnp.PyArray_SIZE(self._array) != 1 or not needs_grad(self):
+            general_backward(self, gradient, retain_graph, create_graph, inputs)
+            return
+        create = create_graph
+        retain = create if retain_graph is None else retain_graph
+        walk = Walk.__new__(Walk)
+        walk.queue = Queue()
+        walk.retain_graph, walk.create_graph, walk.accumulate = retain, create, True
+        walk.deliver(None, edge_of(self), ones_like(self), False)
+        walk.run()
+
     def detach(self):
         """The same storage, cut from the graph. Writes to it are seen by the version check of the original."""
         cdef TensorBase out = wrap(self._array)
@@ -350,6 +373,16 @@ cdef TensorBase wrap(cnp.ndarray array):
     cdef TensorBase t = <TensorBase> mg_new(tensor_type, no_arguments)
     t._array = array
     return t
+
+
+cdef TensorBase ones_like(TensorBase t):
+    """The incoming gradient of a scalar of any shape."""
+    cdef cnp.ndarray one = empty(cnp.PyArray_NDIM(t._array), cnp.PyArray_DIMS(t._array), cnp.PyArray_TYPE(t._array))
+    if cnp.PyArray_TYPE(one) == cnp.NPY_FLOAT32:
+        (<float *> cnp.PyArray_DATA(one))[0] = 1
+    else:
+        (<double *> cnp.PyArray_DATA(one))[0] = 1
+    return wrap(one)
 
 
 def from_array(cnp.ndarray array):

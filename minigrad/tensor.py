@@ -301,15 +301,6 @@ class Tensor(TensorBase):
         """full(size, fill_value) in this tensor's dtype."""
         return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    # Gradients
-
-    def backward(self, gradient: Any = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None) -> None:
-        """Adds the gradient of this tensor (a scalar, or weighted by `gradient`) to .grad of every leaf it depends on.
-
-        See minigrad.autograd.backward.
-        """
-        backward(self, gradient, retain_graph, create_graph, inputs)
-
     # Operators
 
     __add__ = hot.add
@@ -709,6 +700,7 @@ engine.configure(
     add=hot.add,
     cast=shape.cast,
     refresh=inplace.refresh_view,
+    backward=backward,
 )
 hot.configure(
     promotion=elementwise.promote,
