@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 
 from minigrad._ext import conv
-from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 
 DTYPES = [np.float32, np.float64]
 

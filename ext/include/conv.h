@@ -79,8 +79,9 @@ typedef struct {
     int64_t taps, K;                      /* taps, and channels * taps */
     int64_t plane, channel;               /* strip elements of one channel: of one image, of all images of the tile */
     int64_t chunks, jobs, first_job;      /* pieces of the output channels; independent pieces of work */
-    int compact;                          /* columns are gathered before the product (small outputs) */
+    int level;                            /* what a run of columns spans, see conv_run */
     int64_t *offset;                      /* (K): where in the strip each (channel, tap) reads */
+    int64_t *k;                           /* (taps): which element of a kernel each tap is */
     void *packed;                         /* (groups, blocks, K, rows): the weights of each block of output channels */
 } conv_grid;
 
@@ -129,6 +130,25 @@ static void conv_tile(const conv_grid *g, int64_t t, int64_t *first, int64_t *si
         t /= g->tiles[i];
         size[i] = g->axis[i].count - first[i] < g->tile[i] ? g->axis[i].count - first[i] : g->tile[i];
     }
+}
+
+/* The points of a tile of size a are computed in runs of neighbouring strip elements. A run spans, by level, 0 the whole tile,
+   1 an image, 2 a plane, 3 a row; what lies between the points of a run is computed too and dropped. At level CONV_GATHER the
+   points alone are gathered into one run. Gives the number of runs, and the length of one. */
+#define CONV_GATHER 4
+static int64_t conv_run(const conv_grid *g, const int64_t *a, int64_t images, int level, int64_t *length) {
+    const int64_t row = a[2], plane = (a[1] - 1) * g->length[2] + row, image = (a[0] - 1) * g->length[1] * g->length[2] + plane;
+    *length = level == 0   ? (images - 1) * g->plane + image
+              : level == 1 ? image
+              : level == 2 ? plane
+              : level == 3 ? row
+                           : images * a[0] * a[1] * a[2];
+    return level == 1 ? images : level == 2 ? images * a[0] : level == 3 ? images * a[0] * a[1] : 1;
+}
+
+/* Where line number i of a tile (of all its images, planes and rows) starts in the strip. */
+static int64_t conv_line(const conv_grid *g, const int64_t *a, int64_t i) {
+    return i / a[1] / a[0] * g->plane + (i / a[1] % a[0] * g->length[1] + i % a[1]) * g->length[2];
 }
 
 /* offset[c * taps + t] for every channel and tap; where `k` is given, k[t] is the place of tap t in a kernel (KD, KH, KW). */

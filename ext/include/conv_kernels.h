@@ -202,11 +202,42 @@ static void NAME(conv_plan)(conv_grid *g, int64_t N, int64_t groups, int64_t cha
     g->jobs = g->image_tiles * conv_tiles(g) * groups;
     g->chunks = g->jobs < wanted ? conv_min(blocks, (wanted + g->jobs - 1) / g->jobs) : 1;
     g->jobs *= g->chunks;
-    /* A gathered column costs about 1.5 cycles an element once; a dropped one costs its share of the product of every block. */
-    const int64_t kept = conv_round_up(g->images * conv_points(g), columns);
-    const int64_t run = (g->images - 1) * g->plane + ((g->tile[0] - 1) * g->length[1] + g->tile[1] - 1) * g->length[2] + g->tile[2];
+    /* A gathered element costs about 1.5 cycles once; a dropped one costs its share of the product of every block. */
     const int64_t cost = (blocks + g->chunks - 1) / g->chunks * rows;
-    g->compact = conv_round_up(run, columns) * cost > kept * (cost + 3 * LANES / 2);
+    int64_t least = INT64_MAX, length;
+    for (int level = 0; level <= CONV_GATHER; level++) {
+        int64_t total = conv_run(g, g->tile, g->images, level, &length);
+        total *= conv_round_up(length, columns) * (cost + (level == CONV_GATHER ? 3 * LANES / 2 : 0));
+        if (total < least) {
+            least = total;
+            g->level = level;
+        }
+    }
+}
+
+/* The weights of one block of output channels as (K, rows): w[i * w_out + c * w_in + k[t]] for k = (c, t), row i. */
+static void NAME(conv_pack)(REAL *packed, const REAL *w, int64_t rows, int64_t here, int64_t w_out, int64_t w_in,
+                            int64_t channels, int64_t taps, const int64_t *k) {
+    for (int64_t c = 0; c < channels; c++, packed += rows * taps, w += w_in)
+        for (int64_t i = 0; i < rows; i++)
+            if (i < here)
+                for (int64_t t = 0; t < taps; t++) packed[t * rows + i] = w[i * w_out + k[t]];
+            else
+                for (int64_t t = 0; t < taps; t++) packed[t * rows + i] = 0;
+}
+
+/* panel (K, columns): what every tap reads for the points from number q on, out of `lines` lines of a tile of size a. */
+static void NAME(conv_gather)(REAL *panel, int64_t columns, const REAL *strip, const conv_grid *g, const int64_t *a, int64_t q,
+                              int64_t lines) {
+    int64_t place[8 * LANES];
+    for (int64_t j = 0; j < columns; j++) { /* columns past the last point repeat it */
+        const int64_t p = conv_min(q + j, lines * a[2] - 1);
+        place[j] = conv_line(g, a, p / a[2]) + p % a[2];
+    }
+    for (int64_t k = 0; k < g->K; k++, panel += columns) {
+        const REAL *at = strip + g->offset[k];
+        for (int64_t j = 0; j < columns; j++) panel[j] = at[place[j]];
+    }
 }
 
 /* y = correlation of x with w over the grids of the geometry, plus bias (NULL: none).
@@ -226,14 +257,9 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
     const NAME(conv_micro_t) micro = NAME(conv_micro_table)[rows];
     const int64_t phases = adjoint ? s.stride[0] * s.stride[1] * s.stride[2] : 1;
     conv_grid *grids = malloc(phases * sizeof(conv_grid));
-    int64_t *taps = malloc(kernel * sizeof(int64_t) + 1); /* where each tap of the grid lies in a kernel */
-    if (!grids || !taps) {
-        free(grids);
-        free(taps);
-        return -1;
-    }
+    if (!grids) return -1;
     conv_arena arena = {scratch, 0};
-    int64_t count = 0, jobs = 0, strip = 0, tile = 0, panel = 0, identity = 0;
+    int64_t count = 0, jobs = 0, strip = 0, tile = 0, gathered = 0;
     for (int64_t p = 0; p < phases; p++) {
         conv_grid *g = &grids[count];
         int64_t rest = p, points = 1;
@@ -248,86 +274,78 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
         jobs += g->jobs;
         count++;
         g->offset = conv_take(&arena, g->K * sizeof(int64_t));
+        g->k = conv_take(&arena, g->taps * sizeof(int64_t));
         g->packed = conv_take(&arena, s.groups * blocks * g->K * rows * sizeof(REAL));
-        const int64_t run = g->compact ? conv_points(g) * g->images : g->channel;
+        int64_t length, runs = conv_run(g, g->tile, g->images, g->level, &length);
+        runs *= rows * conv_round_up(length, columns);
+        if (runs > tile) tile = runs;
         if (in * g->channel > strip) strip = in * g->channel;
-        if (rows * conv_round_up(run, columns) > tile) tile = rows * conv_round_up(run, columns);
-        if (g->compact && g->K * columns > panel) panel = g->K * columns;
-        if (g->compact && g->K > identity) identity = g->K;
-        if (scratch) {
-            conv_offsets(g, in, s.kernel, g->offset, taps);
-            REAL *packed = g->packed;
-            for (int64_t b = 0; b < s.groups * blocks; b++)
-                for (int64_t k = 0; k < g->K; k++)
-                    for (int64_t i = 0; i < rows; i++) {
-                        const int64_t o = b % blocks * rows + i;
-                        *packed++ = o < channels ? w[b / blocks * w_group + o * w_out + k / g->taps * w_in + taps[k % g->taps]] : 0;
-                    }
-        }
+        if (g->level == CONV_GATHER && g->K > gathered) gathered = g->K;
+        if (scratch) conv_offsets(g, in, s.kernel, g->offset, g->k);
     }
-    free(taps);
-    int64_t *in_order = conv_take(&arena, identity * sizeof(int64_t)); /* offsets into a panel of gathered columns */
+    int64_t *in_order = conv_take(&arena, gathered * sizeof(int64_t)); /* offsets into a panel of gathered columns */
     const int64_t strip_bytes = conv_round_up((strip + columns + LANES) * sizeof(REAL), 64);
-    const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64), panel_bytes = conv_round_up(panel * sizeof(REAL), 64);
+    const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64), panel_bytes = conv_round_up(gathered * columns * sizeof(REAL), 64);
     const int64_t each = strip_bytes + tile_bytes + panel_bytes;
     char *own = conv_take(&arena, each * threads);
     if (!scratch) {
         free(grids);
         return arena.used;
     }
-    for (int64_t k = 0; k < identity; k++) in_order[k] = k * columns;
+    for (int64_t k = 0; k < gathered; k++) in_order[k] = k * columns;
 
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic)
-    for (int64_t job = 0; job < jobs; job++) {
-        REAL *const source = (REAL *)(own + CONV_THREAD * each), *const result = (REAL *)((char *)source + strip_bytes);
-        REAL *const gathered = (REAL *)((char *)result + tile_bytes);
-        const conv_grid *g = grids;
-        while (g + 1 < grids + count && g[1].first_job <= job) g++;
-        int64_t rest = job - g->first_job, m[3], a[3];
-        const int64_t chunk = rest % g->chunks;
-        rest /= g->chunks;
-        conv_tile(g, rest % conv_tiles(g), m, a);
-        rest /= conv_tiles(g);
-        const int64_t group = rest % s.groups, n0 = rest / s.groups * g->images, images = conv_min(g->images, s.N - n0);
-        NAME(conv_fill_strip)(source, x + (n0 * s.groups + group) * in * from_size, from_size, s.groups * in * from_size, in, images,
-                              g, from, m, a);
-        const int64_t lines = images * a[0] * a[1], points = lines * a[2];
-        const int64_t last = (images - 1) * g->plane + ((a[0] - 1) * g->length[1] + a[1] - 1) * g->length[2] + a[2];
-        const int64_t run = g->compact ? points : last, row = conv_round_up(run, columns);
-        for (int64_t b = blocks * chunk / g->chunks; b < blocks * (chunk + 1) / g->chunks; b++) {
-            const REAL *weights = (const REAL *)g->packed + (group * blocks + b) * g->K * rows;
-            const int64_t first = b * rows, here = conv_min(rows, channels - first);
-            if (!g->compact)
-                for (int64_t q = 0; q < run; q += columns) micro(g->K, weights, source + q, g->offset, result + q, row);
-            else
-                for (int64_t q = 0; q < run; q += columns) {
-                    int64_t place[8 * LANES];
-                    for (int64_t j = 0; j < columns; j++) { /* columns past the last point repeat it */
-                        const int64_t p = conv_min(q + j, points - 1), line = p / a[2], h = line % a[1], nd = line / a[1];
-                        place[j] = nd / a[0] * g->plane + (nd % a[0] * g->length[1] + h) * g->length[2] + p % a[2];
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < count * s.groups * blocks; i++) {
+            const conv_grid *g = &grids[i / (s.groups * blocks)];
+            const int64_t b = i % (s.groups * blocks), first = b % blocks * rows;
+            NAME(conv_pack)((REAL *)g->packed + b * g->K * rows, w + b / blocks * w_group + first * w_out, rows,
+                            conv_min(rows, channels - first), w_out, w_in, in, g->taps, g->k);
+        }
+#pragma omp for schedule(dynamic)
+        for (int64_t job = 0; job < jobs; job++) {
+            REAL *const source = (REAL *)(own + CONV_THREAD * each), *const result = (REAL *)((char *)source + strip_bytes);
+            REAL *const panel = (REAL *)((char *)result + tile_bytes);
+            const conv_grid *g = grids;
+            while (g + 1 < grids + count && g[1].first_job <= job) g++;
+            int64_t rest = job - g->first_job, m[3], a[3];
+            const int64_t chunk = rest % g->chunks;
+            rest /= g->chunks;
+            conv_tile(g, rest % conv_tiles(g), m, a);
+            rest /= conv_tiles(g);
+            const int64_t group = rest % s.groups, n0 = rest / s.groups * g->images, images = conv_min(g->images, s.N - n0);
+            NAME(conv_fill_strip)(source, x + (n0 * s.groups + group) * in * from_size, from_size, s.groups * in * from_size, in,
+                                  images, g, from, m, a);
+            int64_t length;
+            const int64_t lines = images * a[0] * a[1], runs = conv_run(g, a, images, g->level, &length);
+            const int64_t run = conv_round_up(length, columns), row = runs * run, lines_of_run = lines / runs;
+            for (int64_t b = blocks * chunk / g->chunks; b < blocks * (chunk + 1) / g->chunks; b++) {
+                const REAL *weights = (const REAL *)g->packed + (group * blocks + b) * g->K * rows;
+                for (int64_t r = 0; r < runs; r++)
+                    for (int64_t q = 0; q < run; q += columns) {
+                        if (g->level == CONV_GATHER) {
+                            NAME(conv_gather)(panel, columns, source, g, a, q, lines);
+                            micro(g->K, weights, panel, in_order, result + q, row);
+                        } else
+                            micro(g->K, weights, source + conv_line(g, a, r * lines_of_run) + q, g->offset, result + r * run + q, row);
                     }
-                    for (int64_t k = 0; k < g->K; k++) {
-                        const REAL *at = source + g->offset[k];
-                        REAL *column = gathered + k * columns;
-                        for (int64_t j = 0; j < columns; j++) column[j] = at[place[j]];
+                const int64_t first = b * rows, here = conv_min(rows, channels - first), step = g->axis[2].to_step;
+                for (int64_t o = 0; o < here; o++) {
+                    const REAL add = bias ? bias[group * channels + first + o] : 0;
+                    for (int64_t i = 0; i < lines; i++) {
+                        const int64_t r = i / lines_of_run, n = i / a[1] / a[0];
+                        const REAL *src = result + o * row + r * run;
+                        src += g->level == CONV_GATHER ? i * a[2] : conv_line(g, a, i) - conv_line(g, a, r * lines_of_run);
+                        REAL *dst = y + ((n0 + n) * s.groups + group) * channels * to_size + (first + o) * to_size;
+                        dst += (g->axis[0].to + (m[0] + i / a[1] % a[0]) * g->axis[0].to_step) * to[1] * to[2];
+                        dst += (g->axis[1].to + (m[1] + i % a[1]) * g->axis[1].to_step) * to[2];
+                        dst += g->axis[2].to + m[2] * step;
+                        if (step == 1)
+                            for (int64_t j = 0; j < a[2]; j++) dst[j] = src[j] + add;
+                        else
+                            for (int64_t j = 0; j < a[2]; j++) dst[j * step] = src[j] + add;
                     }
-                    micro(g->K, weights, gathered, in_order, result + q, row);
-                }
-            for (int64_t o = 0; o < here; o++) {
-                const REAL add = bias ? bias[group * channels + first + o] : 0;
-                for (int64_t line = 0; line < lines; line++) {
-                    const int64_t h = line % a[1], d = line / a[1] % a[0], n = line / a[1] / a[0];
-                    const REAL *src = result + o * row;
-                    src += g->compact ? line * a[2] : n * g->plane + (d * g->length[1] + h) * g->length[2];
-                    REAL *dst = y + ((n0 + n) * s.groups + group) * channels * to_size + (first + o) * to_size;
-                    dst += (g->axis[0].to + (m[0] + d) * g->axis[0].to_step) * to[1] * to[2];
-                    dst += (g->axis[1].to + (m[1] + h) * g->axis[1].to_step) * to[2];
-                    dst += g->axis[2].to + m[2] * g->axis[2].to_step;
-                    const int64_t step = g->axis[2].to_step;
-                    if (step == 1)
-                        for (int64_t j = 0; j < a[2]; j++) dst[j] = src[j] + add;
-                    else
-                        for (int64_t j = 0; j < a[2]; j++) dst[j * step] = src[j] + add;
                 }
             }
         }
