@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 
 from minigrad._ext import conv
+from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 
 DTYPES = [np.float32, np.float64]
 
@@ -39,15 +39,15 @@ def zeros_around(x, axes):
 def naive(x, w, groups, axes):
     """conv by its definition: one einsum for each tap, over an image with zeros all around."""
     kernel, out = [a[1] for a in axes], [a[2] for a in axes]
-    G, O, C = groups, w.shape[0] // groups, w.shape[1]
+    G, filters, C = groups, w.shape[0] // groups, w.shape[1]
     padded, inside = zeros_around(x, axes)
     padded[inside] = x
-    y = np.zeros((x.shape[0], G, O, *out), x.dtype)
+    y = np.zeros((x.shape[0], G, filters, *out), x.dtype)
     for tap in np.ndindex(*kernel):
         at = reads(tap, axes)
         part = padded[(..., *at)].reshape(x.shape[0], G, C, *out)
-        y += np.einsum("ngc...,goc->ngo...", part, w.reshape(G, O, C, *kernel)[(..., *tap)])
-    return y.reshape(x.shape[0], G * O, *out)
+        y += np.einsum("ngc...,goc->ngo...", part, w.reshape(G, filters, C, *kernel)[(..., *tap)])
+    return y.reshape(x.shape[0], len(w), *out)
 
 
 def naive_columns(x, axes):
@@ -83,9 +83,9 @@ def check(dtype, batch, channels, filters, groups, axes, seed=0):
     """All five kernels on one geometry; channels and filters are per group."""
     rng = np.random.default_rng(seed)
     image, kernel, out = ([a[i] for a in axes] for i in range(3))
-    C, O = channels * groups, filters * groups
-    x, g = rng.standard_normal((batch, C, *image)), rng.standard_normal((batch, O, *out))
-    w, bias, back = rng.standard_normal((O, channels, *kernel)), rng.standard_normal(O), rng.standard_normal(C)
+    C, outputs = channels * groups, filters * groups
+    x, g = rng.standard_normal((batch, C, *image)), rng.standard_normal((batch, outputs, *out))
+    w, bias, back = rng.standard_normal((outputs, channels, *kernel)), rng.standard_normal(outputs), rng.standard_normal(C)
     x, g, w, bias, back = (a.astype(dtype) for a in (x, g, w, bias, back))
     numbers = geometry(groups, axes)
 
@@ -113,7 +113,7 @@ def check(dtype, batch, channels, filters, groups, axes, seed=0):
         at = reads(tap, axes)
         if g.size:
             part = padded_x[(..., *at)].reshape(batch, groups, channels, -1 if batch else 0)
-            gw[(..., *tap)] = np.einsum("ngcp,ngop->goc", part, g_groups).reshape(O, channels)
+            gw[(..., *tap)] = np.einsum("ngcp,ngop->goc", part, g_groups).reshape(outputs, channels)
             w_tap = exact[2][(..., *tap)].reshape(groups, filters, channels)
             padded_gx[(..., *at)] += np.einsum("goc,ngop->ngcp", w_tap, g_groups).reshape(batch, C, *out)
     gx = padded_gx[inside]
@@ -129,7 +129,10 @@ def check(dtype, batch, channels, filters, groups, axes, seed=0):
     h = rng.standard_normal(columns.shape).astype(dtype)
     folded = run(conv.fold, h, shape=flat.shape)
     np.testing.assert_allclose(
-        np.vdot(folded.astype(np.float64), flat), np.vdot(h.astype(np.float64), columns), rtol=1e-4, atol=1e-3 * (1 + h.size) ** 0.5
+        np.vdot(folded.astype(np.float64), flat),
+        np.vdot(h.astype(np.float64), columns),
+        rtol=1e-4,
+        atol=1e-3 * (1 + h.size) ** 0.5,
     )
 
 
@@ -212,7 +215,10 @@ def test_nan_and_inf_stay_where_they_are(filters):
     rng = np.random.default_rng(0)
     axes = [axis(7, 3, 2), axis(20, 3, 2)]  # the last column is read by no output
     x = rng.standard_normal((2, 1, 7, 20)).astype(np.float32)
-    w, g = rng.standard_normal((filters, 1, 3, 3)).astype(np.float32), rng.standard_normal((2, filters, 3, 9)).astype(np.float32)
+    w, g = (
+        rng.standard_normal((filters, 1, 3, 3)).astype(np.float32),
+        rng.standard_normal((2, filters, 3, 9)).astype(np.float32),
+    )
     y, gw = np.zeros_like(g), np.zeros_like(w)
     x[:, :, :, -1] = np.nan
     conv.conv(x, w, None, y, geometry(1, axes))

@@ -255,9 +255,7 @@ class ConvTranspose1d(_ConvTranspose):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """See nn.functional.conv_transpose1d; output_size picks one of the sizes that the stride leaves open."""
         extra = self._output_padding(input, output_size)
-        return F.conv_transpose1d(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return F.conv_transpose1d(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
 
 class ConvTranspose2d(_ConvTranspose):
@@ -282,9 +280,7 @@ class ConvTranspose2d(_ConvTranspose):
         Raises ValueError for a size that is not among them.
         """
         extra = self._output_padding(input, output_size)
-        return F.conv_transpose2d(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return F.conv_transpose2d(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
 
 class ConvTranspose3d(_ConvTranspose):
@@ -295,6 +291,4 @@ class ConvTranspose3d(_ConvTranspose):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """See nn.functional.conv_transpose3d; output_size picks one of the sizes that the stride leaves open."""
         extra = self._output_padding(input, output_size)
-        return F.conv_transpose3d(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return F.conv_transpose3d(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)

@@ -23,7 +23,7 @@ def conv_samples(rank):
             Sample(x, w, b),
             Sample(x, w, stride=each(2, 3, 2), padding=each(1, 2, 1)),
             Sample(x, w, b, padding=3, dilation=each(2, 1, 2)),
-            Sample(normal(rng, 2, *image), w, b, padding="same"),
+            Sample(normal(rng, 2, *image), normal(rng, 3, 2, *(3,) * rank), b, padding="same", dilation=each(3, 1, 2)),
             Sample(normal(rng, 1, 4, *image), normal(rng, 6, 2, *kernel), normal(rng, 6), 2, 1, 1, 2),
             Sample(normal(rng, 2, 3, *image), normal(rng, 3, 1, *kernel), None, 1, "valid", 1, 3),
             Sample(normal(rng, 0, 2, *image), w, b),
@@ -175,7 +175,7 @@ ROWS: list[Op] = [
         name="nn.functional.fold",
         samples=lambda rng: [
             Sample(normal(rng, 2, 8, 12), (5, 4), 2),
-            Sample(normal(rng, 6, 12), (5, 6), (2, 3), stride=(2, 1), padding=(0, 0)),
+            Sample(normal(rng, 6, 12), (5, 6), (2, 3), stride=(2, 1), padding=(1, 0)),
             Sample(normal(rng, 1, 6, 9), (7, 6), (3, 2), (2, 3), 1, 2),
             Sample(normal(rng, 0, 9, 6), (5, 4), 3),
         ],

@@ -64,10 +64,14 @@ def _check_groups(function: str, groups: object, weight: tuple[int, ...]) -> Non
             f"{function}: axis 0 of the weight must be a positive multiple of groups={groups}, got a weight of shape {weight}"
         )
     if min(weight[2:]) < 1:
-        raise RuntimeError(f"{function}: expected a kernel of at least one element along each axis, got a weight of shape {weight}")
+        raise RuntimeError(
+            f"{function}: expected a kernel of at least one element along each axis, got a weight of shape {weight}"
+        )
 
 
-def _check_channels(function: str, expected: int, shape: tuple[int, ...], rank: int, weight: tuple[int, ...], groups: int) -> None:
+def _check_channels(
+    function: str, expected: int, shape: tuple[int, ...], rank: int, weight: tuple[int, ...], groups: int
+) -> None:
     channels = shape[len(shape) - rank - 1]
     if channels != expected:
         grouped = f" and groups={groups}" if groups > 1 else ""
