@@ -39,7 +39,7 @@ LAYERS = [
     ("minigrad.ops", 1),
     ("minigrad.creation", 1),
     ("minigrad.tensor", 2),
-    ("minigrad.random", 3),
+    ("minigrad.random", 1),
     ("minigrad.nn.functional", 4),
     ("minigrad.nn", 5),
     ("minigrad.optim", 5),

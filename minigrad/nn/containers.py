@@ -409,7 +409,7 @@ class ParameterDict(Module):
         """The values."""
         return [self[key] for key in self._keys]
 
-    def update(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+    def update(self, parameters: ParameterDict | Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
         """Adds the entries of a mapping or of an iterable of pairs; same names are overwritten.
 
         A plain dict is taken sorted by key, as PyTorch does; an OrderedDict, a ParameterDict and pairs in their own order.

@@ -215,12 +215,10 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         if "_modules" in own:
-            if name in own["_parameters"]:
-                return own["_parameters"][name]
-            if name in own["_buffers"]:
-                return own["_buffers"][name]
-            if name in own["_modules"]:
-                return own["_modules"][name]
+            for table in ("_parameters", "_buffers", "_modules"):
+                members = own[table]
+                if name in members:
+                    return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -72,8 +72,11 @@ class DataLoader(Generic[_T_co]):
             )
         stream = isinstance(dataset, IterableDataset)
         if stream:
-            refused = (("shuffle", shuffle, bool(shuffle)), ("sampler", sampler, sampler is not None))
-            refused += (("batch_sampler", batch_sampler, batch_sampler is not None),)
+            refused: tuple[tuple[str, Any, bool], ...] = (
+                ("shuffle", shuffle, bool(shuffle)),
+                ("sampler", sampler, sampler is not None),
+                ("batch_sampler", batch_sampler, batch_sampler is not None),
+            )
             for name, value, given in refused:
                 if given:
                     raise ValueError(
