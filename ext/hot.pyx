@@ -1,4 +1,4 @@
-"""The operations that a training loop calls most, compiled: + - * / and negation, as nodes of the graph.
+"""The operations that a training loop calls most, compiled: + - * /, negation and the sum of all elements, as nodes of the graph.
 
 Each is what it would be in minigrad/ops: a Function and a function. The difference is speed for small tensors: equal shapes (or a
 0-d operand) of one float type go straight to the C kernel, anything else through promotion and broadcasting.
@@ -20,6 +20,11 @@ cdef extern from "elementwise.h" nogil:
     void binary_sub(...)
     void binary_mul(...)
     void binary_div(...)
+
+
+cdef extern from "reduce.h" nogil:
+    void reduce_sum(...)
+
 
 cdef enum Operation:
     ADD
@@ -279,5 +284,64 @@ cpdef object neg(object input):
     out = wrap(np.asarray(np.negative(x._array)))
     if grad_enabled() and needs_grad(x):
         node = NegFunction.__new__(NegFunction)
+        attach(out, node, (edge_of(x),))
+    return out
+
+
+# Up to this many elements the gradient of a sum is written out: the next node's kernel then runs on contiguous operands at once.
+# Beyond it, a view of the one value costs no memory.
+cdef enum:
+    WRITTEN_OUT = 4096
+
+
+cdef class SumFunction(Function):
+    """d sum(x) = g for each element"""
+    cdef int ndim
+    cdef cnp.npy_intp[8] shape
+
+    cdef object run_backward(self, object g, bint create_graph):
+        cdef TensorBase incoming = <TensorBase> g
+        cdef cnp.ndarray out
+        cdef cnp.npy_intp i, n = 1
+        cdef int axis
+        for axis in range(self.ndim):
+            n *= self.shape[axis]
+        if create_graph or n > WRITTEN_OUT:
+            return expand(g, tuple([self.shape[axis] for axis in range(self.ndim)]))
+        out = empty(self.ndim, self.shape, cnp.PyArray_TYPE(incoming._array))
+        if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT32:
+            for i in range(n):
+                (<float *> cnp.PyArray_DATA(out))[i] = (<float *> cnp.PyArray_DATA(incoming._array))[0]
+        else:
+            for i in range(n):
+                (<double *> cnp.PyArray_DATA(out))[i] = (<double *> cnp.PyArray_DATA(incoming._array))[0]
+        return wrap(out)
+
+
+def sum_all(input):
+    """The sum of all elements of a contiguous float tensor of at most 8 dimensions; None for any other."""
+    cdef TensorBase x = <TensorBase?> input, out
+    cdef SumFunction node
+    cdef int axis, ndim = cnp.PyArray_NDIM(x._array)
+    if not fast(x) or ndim > 8:
+        return None
+    cdef cnp.ndarray total = empty(0, NULL, cnp.PyArray_TYPE(x._array))
+    cdef int64_t n = cnp.PyArray_SIZE(x._array)
+    cdef int threads = plan_threads(n // (10 if cnp.PyArray_TYPE(x._array) == cnp.NPY_FLOAT32 else 5))
+    if cnp.PyArray_TYPE(x._array) == cnp.NPY_FLOAT32:
+        reduce_sum(
+            <const float *> cnp.PyArray_DATA(x._array), NULL, <float *> cnp.PyArray_DATA(total), <int64_t> 1, n, <int64_t> 1, threads
+        )
+    else:
+        reduce_sum(
+            <const double *> cnp.PyArray_DATA(x._array), NULL, <double *> cnp.PyArray_DATA(total), <int64_t> 1, n, <int64_t> 1,
+            threads,
+        )
+    out = wrap(total)
+    if grad_enabled() and needs_grad(x):
+        node = SumFunction.__new__(SumFunction)
+        node.ndim = ndim
+        for axis in range(ndim):
+            node.shape[axis] = cnp.PyArray_DIM(x._array, axis)
         attach(out, node, (edge_of(x),))
     return out

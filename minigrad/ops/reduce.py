@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import normalize_dim, normalize_dims
+from minigrad._ext import hot
 from minigrad._ext import reduce as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad.ops import elementwise
@@ -77,6 +78,10 @@ class SumFunction(Function):
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The sum over the dimensions (None: all); of integers as int64."""
+    if dim is None and not keepdim and dtype is None:
+        total = hot.sum_all(input)
+        if total is not None:
+            return total
     x = _accumulated(input, dtype)
     return apply(SumFunction(_dims(dim, x.ndim), keepdim), x)
 
