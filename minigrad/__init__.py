@@ -60,6 +60,8 @@ from .creation import ones_like as ones_like
 from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
+from .io import load as load
+from .io import save as save
 from .ops.activation import celu as celu
 from .ops.activation import hardshrink as hardshrink
 from .ops.activation import prelu as prelu
