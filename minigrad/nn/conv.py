@@ -35,6 +35,7 @@ class _ConvNd(Module):
     ]
     rank: ClassVar[int]
     transposed: ClassVar[bool] = False
+    padding: tuple[int, ...] | str
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class _ConvNd(Module):
             if padding == "same" and max(self.stride) > 1:
                 raise ValueError(f"{layer}: padding='same' is not supported for strided convolutions, but got stride={stride}")
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        self.weight = Parameter(empty((first, second // groups, *self.kernel_size), device=device, dtype=dtype))
+        self.weight = Parameter(empty(first, second // groups, *self.kernel_size, device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
         else:
@@ -138,7 +139,7 @@ class _Conv(_ConvNd):
                 total = self.dilation[i] * (self.kernel_size[i] - 1)
                 pads += [total // 2, total - total // 2]
             else:
-                pads += [0 if self.padding == "valid" else self.padding[i]] * 2
+                pads += [0 if isinstance(self.padding, str) else self.padding[i]] * 2
         return F.pad(input, pads, mode=self.padding_mode), (0,) * self.rank
 
 
@@ -189,6 +190,7 @@ class Conv3d(_Conv):
 
 class _ConvTranspose(_ConvNd):
     transposed = True
+    padding: tuple[int, ...]
 
     def __init__(
         self,
@@ -236,7 +238,8 @@ class _ConvTranspose(_ConvNd):
                 f"got {wanted}"
             )
         wanted = wanted[-rank:]
-        sizes = zip(input.shape[-rank:], self.kernel_size, self.stride, self.padding, self.dilation)
+        small: tuple[int, ...] = tuple(input.shape[-rank:])
+        sizes = zip(small, self.kernel_size, self.stride, self.padding, self.dilation)
         least = tuple((n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, p, d in sizes)
         most = tuple(n + s - 1 for n, s in zip(least, self.stride))
         if any(not low <= size <= high for low, size, high in zip(least, wanted, most)):

@@ -31,26 +31,27 @@ def _check_tensors(function: str, rank: int, x: Tensor, w: Tensor, bias: Tensor 
     for name, value in (("input", x), ("weight", w), ("bias", bias)):
         if not isinstance(value, TensorBase) and not (name == "bias" and value is None):
             raise TypeError(f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}")
-    if x.ndim not in (rank + 1, rank + 2):
+    image, weight = x._array, w._array
+    if image.ndim != rank + 2 and image.ndim != rank + 1:
         raise RuntimeError(
-            f"{function}: expected an input of {rank + 1} (unbatched) or {rank + 2} (batched) axes, got shape {tuple(x.shape)} with "
-            f"a weight of shape {tuple(w.shape)}"
+            f"{function}: expected an input of {rank + 1} (unbatched) or {rank + 2} (batched) axes, got shape {image.shape} with "
+            f"a weight of shape {weight.shape}"
         )
-    if w.ndim != rank + 2:
+    if weight.ndim != rank + 2:
         raise RuntimeError(
-            f"{function}: expected a weight of {rank + 2} axes, got shape {tuple(w.shape)} with an input of shape {tuple(x.shape)}"
+            f"{function}: expected a weight of {rank + 2} axes, got shape {weight.shape} with an input of shape {image.shape}"
         )
-    if w.dtype is not x.dtype or (bias is not None and bias.dtype is not x.dtype):
+    if weight.dtype != image.dtype or (bias is not None and bias._array.dtype != image.dtype):
         types = f"{x.dtype}, {w.dtype}" + ("" if bias is None else f" and bias {bias.dtype}")
         raise RuntimeError(f"{function}: expected input and weight of the same dtype, got {types}: convert with .to(dtype)")
-    if not x.dtype.is_floating_point:
+    if image.dtype.kind != "f":
         raise NotImplementedError(f"{function}: not implemented for {x.dtype}: convert input and weight with .float()")
 
 
-def _check_bias(function: str, bias: Tensor | None, channels: int, weight: Tensor) -> None:
-    if bias is not None and bias.shape != (channels,):
+def _check_bias(function: str, bias: Tensor | None, channels: int, weight: tuple[int, ...]) -> None:
+    if bias is not None and bias._array.shape != (channels,):
         raise RuntimeError(
-            f"{function}: expected a bias of shape ({channels},), got {tuple(bias.shape)} with a weight of shape {tuple(weight.shape)}"
+            f"{function}: expected a bias of shape ({channels},), got {tuple(bias.shape)} with a weight of shape {weight}"
         )
 
 
@@ -167,25 +168,46 @@ def _transposed_geometry(
     return Geometry(image, kernel, small, stride, padding, dilation, groups)
 
 
-def _conv(function: str, rank: int, x, w, bias, stride, padding, dilation, groups) -> Tensor:
+def _conv(
+    function: str,
+    rank: int,
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+) -> Tensor:
     _check_tensors(function, rank, x, w, bias)
-    geometry = _conv_geometry(
-        function, tuple(x.shape), tuple(w.shape), _hashable(stride), _hashable(padding), _hashable(dilation), groups
-    )
-    _check_bias(function, bias, w.shape[0], w)
-    if x.ndim == rank + 2:
+    shape, weight = x._array.shape, w._array.shape
+    geometry = _conv_geometry(function, shape, weight, _hashable(stride), _hashable(padding), _hashable(dilation), groups)
+    _check_bias(function, bias, weight[0], weight)
+    if len(shape) == rank + 2:
         return ops.conv(x, w, bias, geometry)
     return shape_ops.squeeze(ops.conv(shape_ops.unsqueeze(x, 0), w, bias, geometry), 0)
 
 
-def _conv_transpose(function: str, rank: int, x, w, bias, stride, padding, output_padding, groups, dilation) -> Tensor:
+def _conv_transpose(
+    function: str,
+    rank: int,
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None,
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+) -> Tensor:
     _check_tensors(function, rank, x, w, bias)
     if isinstance(padding, str):
         raise TypeError(f"{function}(): argument 'padding' must be an int or a tuple of {rank} ints, not {padding!r}")
+    shape, weight = x._array.shape, w._array.shape
     numbers = [_hashable(v) for v in (stride, padding, output_padding, groups, dilation)]
-    geometry = _transposed_geometry(function, tuple(x.shape), tuple(w.shape), *numbers)
-    _check_bias(function, bias, w.shape[1] * groups, w)
-    if x.ndim == rank + 2:
+    geometry = _transposed_geometry(function, shape, weight, *numbers)
+    _check_bias(function, bias, weight[1] * groups, weight)
+    if len(shape) == rank + 2:
         return ops.conv_transpose(x, w, bias, geometry)
     return shape_ops.squeeze(ops.conv_transpose(shape_ops.unsqueeze(x, 0), w, bias, geometry), 0)
 
