@@ -333,7 +333,11 @@ def pow(x, y):
 
 
 def prelu(x, weight):
-    """x where x > 0, weight x elsewhere; weight is broadcast as numpy does."""
+    """x where x > 0, weight x elsewhere; weight is broadcast to x."""
+    cdef Plan plan
+    x = contiguous(x, "prelu")
+    if not cnp.PyArray_ISBEHAVED_RO(weight) or not plan_binary(x, weight, &plan):
+        weight = contiguous(np.broadcast_to(weight, x.shape), "prelu")
     return binary(x, weight, None, PRELU, CHEAP)
 
 

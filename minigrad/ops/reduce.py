@@ -206,15 +206,20 @@ class CumprodFunction(Function):
     def backward(self, g, x, out):
         if x._array.all():
             return _reversed_cumsum(g * out, self.dim) / x
-        n, dim = x.shape[self.dim], self.dim
-        # (..., k, j, ...) with x_j, and 1 at j = k: its running products over j, from j = k on, are d y_j / d x_k
-        wide = (*x._array.shape[:dim], n, n, *x._array.shape[dim + 1 :])
-        square = (n, n) + (1,) * (x.ndim - dim - 1)
-        own = from_array(np.eye(n, dtype=bool).reshape(square))
-        rows = where(own, 1.0, expand(reshape(x, (*x._array.shape[:dim], 1, *x._array.shape[dim:])), wide))
-        upper = from_array(np.triu(np.ones((n, n), x._array.dtype)).reshape(square))
-        derivatives = cumprod(rows, dim + 1) * upper
-        return sum(derivatives * reshape(g, (*x._array.shape[:dim], 1, *x._array.shape[dim:])), dim + 1)
+        return _cumprod_gradient(g, x, self.dim)
+
+
+def _cumprod_gradient(g: Tensor, x: Tensor, dim: int) -> Tensor:
+    """The sum over j of g_j d y_j / d x_k, from the products without x_k: n^2 of them in a line of n."""
+    shape = x._array.shape
+    n = shape[dim]
+    # (..., k, j, ...) with x_j, and 1 at j = k: its running products over j, from j = k on, are d y_j / d x_k
+    square = (n, n) + (1,) * (x.ndim - dim - 1)
+    own = from_array(np.eye(n, dtype=bool).reshape(square))
+    upper = from_array(np.triu(np.ones((n, n), x._array.dtype)).reshape(square))
+    wide, line = (*shape[:dim], n, n, *shape[dim + 1 :]), (*shape[:dim], 1, *shape[dim:])
+    derivatives = cumprod(where(own, 1.0, expand(reshape(x, line), wide)), dim + 1) * upper
+    return sum(derivatives * reshape(g, line), dim + 1)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: _dtype.dtype | None = None) -> Tensor:

@@ -57,6 +57,20 @@ def with_argument(*kinks: float, samples):
     return lambda rng: [Sample(away(rng, (3, 5), kinks), **kwargs) for kwargs in samples]
 
 
+def in_place(name: str, arguments: list[tuple], *kinks: float) -> Op:
+    """A row for a function that writes into its input, here a copy of the sample so that it is no leaf."""
+
+    def on_a_copy(lib):
+        function = getattr(lib.nn.functional, name)
+        return lambda x, *args: function(x.clone(), *args)
+
+    return Op(
+        name=f"nn.functional.{name}",
+        samples=lambda rng: [Sample(away(rng, (3, 5), kinks), *args) for args in arguments],
+        function=on_a_copy,
+    )
+
+
 NOT_FOR_INTEGERS = [Error(Sample(np.arange(3)), NotImplementedError), Error(Sample([1.0]), TypeError)]
 
 ROWS: list[Op] = [
@@ -187,4 +201,18 @@ ROWS: list[Op] = [
     ),
     Op(name="nn.functional.sigmoid", samples=shapes(), reference=sigmoid),
     Op(name="nn.functional.tanh", samples=shapes(), reference=np.tanh),
+    Op(
+        name="nn.RReLU",
+        function=lambda lib: lib.nn.functional.rrelu,
+        samples=with_argument(0.0, samples=[{"training": True}, {"lower": 0.1, "upper": 0.5, "training": True}]),
+        random=True,
+    ),
+    in_place("relu_", [()], 0.0),
+    in_place("leaky_relu_", [(), (0.2,)], 0.0),
+    in_place("elu_", [(), (0.4,)], 0.0),
+    in_place("selu_", [()], 0.0),
+    in_place("celu_", [(), (1.0,)], 0.0),
+    in_place("hardtanh_", [(), (-0.4, 2.2)], -1.0, 1.0, -0.4, 2.2),
+    in_place("threshold_", [(0.3, -7.0)], 0.3),
+    in_place("rrelu_", [(), (0.1, 0.5)], 0.0),
 ]
