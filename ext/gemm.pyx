@@ -19,8 +19,10 @@ cdef struct Operand:
     int64_t by_batch, by_row, by_column  # strides in elements, by_batch 0 for a matrix or a batch of 1
 
 
-cdef inline Operand operand(cnp.ndarray x):
-    """Sizes and strides of a 2-d or 3-d array."""
+cdef inline Operand operand(cnp.ndarray x, bint transpose):
+    """Sizes and strides of a 2-d or 3-d array, or of the transposes of its matrices."""
+    cdef int row = cnp.PyArray_NDIM(x) - (1 if transpose else 2)
+    cdef int column = cnp.PyArray_NDIM(x) - (2 if transpose else 1)
     cdef int first = cnp.PyArray_NDIM(x) - 2
     cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
     cdef cnp.npy_intp *strides = cnp.PyArray_STRIDES(x)
@@ -28,9 +30,9 @@ cdef inline Operand operand(cnp.ndarray x):
     cdef Operand view
     view.data = cnp.PyArray_DATA(x)
     view.batch = shape[0] if first else 1
-    view.rows, view.columns = shape[first], shape[first + 1]
+    view.rows, view.columns = shape[row], shape[column]
     view.by_batch = strides[0] // size if view.batch > 1 else 0
-    view.by_row, view.by_column = strides[first] // size, strides[first + 1] // size
+    view.by_row, view.by_column = strides[row] // size, strides[column] // size
     return view
 
 
@@ -44,26 +46,25 @@ cdef inline cnp.ndarray usable(cnp.ndarray x):
     return x if ok else cnp.PyArray_GETCONTIGUOUS(x)
 
 
-cdef void product(floating *unused, Operand a, Operand b, const void *e, int64_t e_batch, int64_t e_row, void *out) noexcept nogil:
+cdef void run(
+    floating *unused, Operand a, Operand b, const void *e, int64_t e_batch, int64_t e_row, void *out
+) noexcept nogil:
     cdef int64_t batch = a.batch if a.batch > b.batch else b.batch, M = a.rows, N = b.columns, K = a.columns
     # one product of many rows is better cut than many of few
     if batch > 1 and b.by_batch == 0 and a.by_batch == M * a.by_row and (e == NULL or e_batch == M * e_row):
         M, batch = batch * M, 1
     # 100 GFLOP/s of float, 50 of double; or 10 GB/s of each operand
-    cdef int64_t flops = batch * M * N * K * sizeof(floating) // 200, memory = batch * (M * K + K * N + M * N) * sizeof(floating) // 20
+    cdef int64_t flops = batch * M * N * K * sizeof(floating) // 200
+    cdef int64_t memory = batch * (M * K + K * N + M * N) * sizeof(floating) // 20
     gemm(batch, M, N, K, <const floating *> a.data, a.by_batch, a.by_row, a.by_column,
          <const floating *> b.data, b.by_batch, b.by_row, b.by_column, <floating *> out, <const floating *> e, e_batch, e_row,
          plan_threads(flops if flops > memory else memory))
 
 
-def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
-    """a @ b + bias, (M, K) @ (K, N) -> (M, N) or (B, M, K) @ (B, K, N) -> (B, M, N).
-
-    a and b have 2 or 3 axes and any strides; a batch axis that is missing or 1 in one of them is repeated. bias is None or (N,).
-    All are of one type, float32 or float64.
-    """
+cdef cnp.ndarray product(cnp.ndarray a, bint transpose_a, cnp.ndarray b, bint transpose_b, cnp.ndarray bias):
+    """matmul of a and b, or of the transposes of their matrices."""
     a, b = usable(a), usable(b)
-    cdef Operand x = operand(a), y = operand(b)
+    cdef Operand x = operand(a, transpose_a), y = operand(b, transpose_b)
     cdef int ndim = max(cnp.PyArray_NDIM(a), cnp.PyArray_NDIM(b))
     cdef cnp.npy_intp[3] shape
     cdef cnp.ndarray out
@@ -78,22 +79,31 @@ def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
         e = cnp.PyArray_DATA(bias)
     with nogil:
         if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT:
-            product[float](NULL, x, y, e, 0, 0, cnp.PyArray_DATA(out))
+            run[float](NULL, x, y, e, 0, 0, cnp.PyArray_DATA(out))
         else:
-            product[double](NULL, x, y, e, 0, 0, cnp.PyArray_DATA(out))
+            run[double](NULL, x, y, e, 0, 0, cnp.PyArray_DATA(out))
     return out
+
+
+def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
+    """a @ b + bias, (M, K) @ (K, N) -> (M, N) or (B, M, K) @ (B, K, N) -> (B, M, N).
+
+    a and b have 2 or 3 axes and any strides; a batch axis that is missing or 1 in one of them is repeated. bias is None or (N,).
+    All are of one type, float32 or float64.
+    """
+    return product(a, False, b, False, bias)
 
 
 def matmul_into(cnp.ndarray a, cnp.ndarray b, cnp.ndarray out, bint accumulate):
     """out = a @ b, or out += a @ b; as matmul, into a C-contiguous array of the result's shape that overlaps neither."""
     a, b = usable(a), usable(b)
-    cdef Operand x = operand(a), y = operand(b)
+    cdef Operand x = operand(a, False), y = operand(b, False)
     cdef int64_t M = x.rows, N = y.columns
     cdef void *data = cnp.PyArray_DATA(out)
     if cnp.PyArray_SIZE(out) == 0:
         return
     with nogil:
         if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT:
-            product[float](NULL, x, y, data if accumulate else NULL, M * N, N, data)
+            run[float](NULL, x, y, data if accumulate else NULL, M * N, N, data)
         else:
-            product[double](NULL, x, y, data if accumulate else NULL, M * N, N, data)
+            run[double](NULL, x, y, data if accumulate else NULL, M * N, N, data)

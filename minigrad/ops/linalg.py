@@ -1,4 +1,4 @@
-"""Matrix products and what is made of them."""
+"""Matrix products and what is made of them. The two nodes that all rest on are compiled: ext/hot_linalg.pyx."""
 
 from __future__ import annotations
 
@@ -9,56 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._arguments import normalize_dim
-from minigrad._ext import gemm
-from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext import hot_linalg
+from minigrad._ext.engine import TensorBase, from_array
+from minigrad.ops.elementwise import where
 from minigrad.ops.reduce import sum as sum_
-from minigrad.ops.shape import broadcast_shapes, diagonal, expand, matrix_transpose, permute, reshape, squeeze, unsqueeze
+from minigrad.ops.shape import broadcast_shapes, diagonal, expand, permute, reshape, squeeze, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 
-class MatmulFunction(Function):
-    """(M, K) @ (K, N) -> (M, N), or (B, M, K) @ (B, K, N) -> (B, M, N), of one float type."""
-
-    reads = {"x": ("y",), "y": ("x",)}
-
-    def forward(self, x, y):
-        return gemm.matmul(x, y, None)
-
-    def backward(self, g, x, y):
-        needs_x, needs_y = self.needs_input_grad
-        return (
-            apply(MatmulFunction(), g, matrix_transpose(y)) if needs_x else None,  # (M, N) @ (N, K) -> (M, K)
-            apply(MatmulFunction(), matrix_transpose(x), g) if needs_y else None,  # (K, M) @ (M, N) -> (K, N)
-        )
-
-
-class LinearFunction(Function):
-    """x @ w.T + b in one pass: (..., I) @ (I, O) + (O,) -> (..., O); b may be None."""
-
-    reads = {"x": ("w",), "w": ("x",), "b": ()}
-
-    def forward(self, x, w, b):
-        if x.ndim == 2:
-            return gemm.matmul(x, w.T, b)
-        lead = x.shape[:-1]
-        return gemm.matmul(x.reshape(math.prod(lead), x.shape[-1]), w.T, b).reshape(*lead, w.shape[0])
-
-    def backward(self, g, x, w):
-        needs_x, needs_w, needs_b = self.needs_input_grad
-        lead, rows, gx, gw = g._array.shape[:-1], g, None, None
-        if g.ndim != 2:
-            rows = reshape(g, math.prod(lead), g._array.shape[-1])
-        if needs_x:
-            gx = apply(MatmulFunction(), rows, w)  # (R, O) @ (O, I) -> (R, I)
-            if g.ndim != 2:
-                gx = reshape(gx, *lead, gx._array.shape[-1])
-        if needs_w:
-            if g.ndim != 2:
-                x = reshape(x, math.prod(lead), x._array.shape[-1])
-            gw = apply(MatmulFunction(), matrix_transpose(rows), x)  # (O, R) @ (R, I) -> (O, I)
-        return gx, gw, sum_(rows, 0) if needs_b else None
+hot_linalg.configure(sum=sum_)
 
 
 def _product(x: Tensor, y: Tensor) -> Tensor:
@@ -68,7 +29,7 @@ def _product(x: Tensor, y: Tensor) -> Tensor:
             f"matmul: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}: convert one with .to(dtype)"
         )
     if x.dtype.is_floating_point:
-        return apply(MatmulFunction(), x, y)
+        return hot_linalg.matmul(x, y)
     if x.dtype.np.kind == "b":
         raise NotImplementedError('matmul: not implemented for "bool": convert the operands with .to(dtype)')
     return from_array(np.matmul(x._array, y._array))
@@ -162,8 +123,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
     Raises RuntimeError for a 0-d operand, shapes that do not agree or different dtypes.
     """
-    if not isinstance(input, TensorBase) or not isinstance(other, TensorBase):
-        _check_tensors("matmul", input, other)
+    out = hot_linalg.try_matmul(input, other)
+    if out is not None:
+        return out
+    _check_tensors("matmul", input, other)
     left, right = input._array.shape, other._array.shape
     if len(left) == 2 and len(right) == 2:
         if left[1] != right[0]:
@@ -212,7 +175,9 @@ def rmatmul(input: Tensor, other: Tensor) -> Tensor:
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """input @ weight.T + bias: (..., I), (O, I), (O,) or None -> (..., O); see nn.functional.linear, which checks."""
-    return apply(LinearFunction(), input, weight, bias)
+    lead = input._array.shape[:-1]
+    rows = reshape(input, math.prod(lead), input._array.shape[-1])
+    return reshape(hot_linalg.try_linear(rows, weight, bias), *lead, weight._array.shape[0])
 
 
 def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
@@ -222,8 +187,8 @@ def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Te
     input = expand(input, *product._array.shape)
     if alpha != 1:
         product = product * alpha
-    if beta == 0:
-        return product
+    if beta == 0:  # whatever input holds; its gradient is zero
+        return where(from_array(np.zeros((), bool)), input, product)
     return (input if beta == 1 else input * beta) + product
 
 

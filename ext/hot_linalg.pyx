@@ -1,0 +1,113 @@
+"""The matrix product and the linear layer, compiled, as nodes of the graph.
+
+They are what they would be in minigrad/ops/linalg.py, which says what they are for and checks their arguments; the
+difference is speed for small tensors.
+"""
+cimport numpy as cnp
+
+from minigrad._ext.engine cimport Function, TensorBase, attach, edge_of, grad_enabled, needs_grad, wrap
+from minigrad._ext.gemm cimport product
+
+cnp.import_array()
+
+cdef object sum_rows = None
+
+
+def configure(*, sum) -> None:
+    """Tells this module about the Python half of the library: sum(x, 0), differentiable. Called by minigrad/ops/linalg.py."""
+    global sum_rows
+    sum_rows = sum
+
+
+cdef class MatmulFunction(Function):
+    """z = x' @ y' with x' = x or its transpose, y' likewise; a family that is closed under differentiation.
+
+    gx' = g @ y'.T, gy' = x'.T @ g; where x' is a transpose, gx = gx'.T = y' @ g.T.
+    """
+    cdef bint transpose_x
+    cdef bint transpose_y
+
+    cdef object run_backward(self, object g, bint create_graph):
+        self.check_saved()
+        x, y = self.saved
+        cdef object gx = None, gy = None
+        if self.needs(0):
+            gx = multiply(y, g, self.transpose_y, True) if self.transpose_x else multiply(g, y, False, not self.transpose_y)
+        if self.needs(1):
+            gy = multiply(g, x, True, self.transpose_x) if self.transpose_y else multiply(x, g, not self.transpose_x, False)
+        return (gx, gy)
+
+
+cdef class LinearFunction(Function):
+    """x @ w.T + b: (R, I) @ (I, O) + (O,) -> (R, O). gx = g @ w, gw = g.T @ x, gb = the sum of g's rows."""
+
+    cdef object run_backward(self, object g, bint create_graph):
+        self.check_saved()
+        x, w = self.saved
+        return (
+            multiply(g, w, False, False) if self.needs(0) else None,
+            multiply(g, x, True, False) if self.needs(1) else None,
+            sum_rows(g, 0) if self.needs(2) else None,
+        )
+
+
+cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint transpose_y):
+    """x' @ y', recorded if need be. Shapes and types agree."""
+    cdef TensorBase out = wrap(product(x._array, transpose_x, y._array, transpose_y, None))
+    cdef object ex, ey
+    cdef MatmulFunction node
+    if grad_enabled() and (needs_grad(x) or needs_grad(y)):
+        node = MatmulFunction.__new__(MatmulFunction)
+        node.transpose_x, node.transpose_y = transpose_x, transpose_y
+        ex, ey = edge_of(x), edge_of(y)
+        node.keep(x if ey is not None else None, y if ex is not None else None)
+        attach(out, node, (ex, ey))
+    return out
+
+
+def matmul(TensorBase x, TensorBase y, /):
+    """x @ y for two matrices, or two batches of as many, of one float type, whose shapes agree."""
+    return multiply(x, y, False, False)
+
+
+cdef inline bint is_matrix(object x, int typenum) noexcept:
+    return isinstance(x, TensorBase) and cnp.PyArray_NDIM((<TensorBase> x)._array) == 2 and (
+        cnp.PyArray_TYPE((<TensorBase> x)._array) == typenum)
+
+
+def try_matmul(x, y, /):
+    """x @ y if both are matrices of one float type whose shapes agree, else None."""
+    if not isinstance(x, TensorBase):
+        return None
+    cdef int typenum = cnp.PyArray_TYPE((<TensorBase> x)._array)
+    if (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64) and is_matrix(x, typenum) and is_matrix(y, typenum) and (
+            cnp.PyArray_DIM((<TensorBase> x)._array, 1) == cnp.PyArray_DIM((<TensorBase> y)._array, 0)):
+        return multiply(x, y, False, False)
+    return None
+
+
+def try_linear(x, w, b, /):
+    """x @ w.T + b if x (R, I) and w (O, I) are matrices of one float type and b is (O,) of that type or None, else None."""
+    if not isinstance(x, TensorBase):
+        return None
+    cdef int typenum = cnp.PyArray_TYPE((<TensorBase> x)._array)
+    if not ((typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64) and is_matrix(x, typenum) and is_matrix(w, typenum)):
+        return None
+    cdef cnp.ndarray rows = (<TensorBase> x)._array, weight = (<TensorBase> w)._array, bias = None
+    if cnp.PyArray_DIM(rows, 1) != cnp.PyArray_DIM(weight, 1):
+        return None
+    if b is not None:
+        if not isinstance(b, TensorBase):
+            return None
+        bias = (<TensorBase> b)._array
+        if not (cnp.PyArray_TYPE(bias) == typenum and cnp.PyArray_NDIM(bias) == 1 and (
+                cnp.PyArray_DIM(bias, 0) == cnp.PyArray_DIM(weight, 0))):
+            return None
+    cdef TensorBase out = wrap(product(rows, False, weight, True, bias))
+    if not grad_enabled() or not (needs_grad(x) or needs_grad(w) or (b is not None and needs_grad(b))):
+        return out
+    cdef object ex = edge_of(x), ew = edge_of(w), eb = None if b is None else edge_of(b)
+    cdef LinearFunction node = LinearFunction.__new__(LinearFunction)
+    node.keep(x if ew is not None else None, w if ex is not None else None)
+    attach(out, node, (ex, ew, eb))
+    return out

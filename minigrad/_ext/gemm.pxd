@@ -1,0 +1,3 @@
+cimport numpy as cnp
+
+cdef cnp.ndarray product(cnp.ndarray a, bint transpose_a, cnp.ndarray b, bint transpose_b, cnp.ndarray bias)
