@@ -88,7 +88,7 @@ cdef cnp.ndarray product(cnp.ndarray a, bint transpose_a, cnp.ndarray b, bint tr
 def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
     """a @ b + bias, (M, K) @ (K, N) -> (M, N) or (B, M, K) @ (B, K, N) -> (B, M, N).
 
-    a and b have 2 or 3 axes and any strides; a batch axis that is missing or 1 in one of them is repeated. bias is None or (N,).
+    a and b have 2 or 3 axes and any strides; a batch axis that is missing or 1 in one is repeated. bias is None or (N,).
     All are of one type, float32 or float64.
     """
     return product(a, False, b, False, bias)

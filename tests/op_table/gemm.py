@@ -156,4 +156,107 @@ PRODUCTS = [
     ),
 ]
 
-ROWS: list[Op] = [*PRODUCTS]
+INDICES = np.array([[1, 4, 1], [0, 4, 4]])
+
+
+def one_call(index, *arguments, **kwargs):
+    """Samples with one float table (5, 3) after an index tensor."""
+    return Sample(index, np.random.default_rng(0).standard_normal((5, 3)), *arguments, **kwargs)
+
+
+LAYERS = [
+    Op(
+        "nn.functional.linear",
+        calls(
+            ((2, 3), (5, 3), (5,)),
+            ((3,), (5, 3), (5,)),
+            ((2, 1, 3), (5, 3), (5,)),
+            ((2, 3), (5, 3)),
+            ((2, 3), (3,)),
+            ((2, 3), (5, 3), (1,)),
+            ((0, 3), (5, 3), (5,)),
+            ((2, 0), (5, 0), (5,)),
+            ((17, 40), (35, 40), (35,)),
+        ),
+        lambda x, w, b=0.0: x @ w.T + b,
+        errors=[
+            Error(Sample(MATRIX, np.ones((5, 4))), RuntimeError, "2x3 and 4x5"),
+            Error(Sample(np.ones((2, 2, 3)), np.ones((5, 4))), RuntimeError, "4x3 and 4x5"),
+            Error(Sample(MATRIX, np.ones((5, 3)), np.ones(4)), RuntimeError),
+            Error(Sample(MATRIX, np.ones((2, 5, 3))), RuntimeError),
+            Error(Sample(np.ones(()), np.ones((5, 3))), RuntimeError, "at least 1D"),
+            Error(Sample(LONG, np.ones((5, 4))), RuntimeError, "same dtype"),
+            Error(Sample(MATRIX, 3), TypeError),
+        ],
+    ),
+    Op(
+        "nn.functional.bilinear",
+        calls(((2, 3), (2, 4), (5, 3, 4), (5,)), ((3,), (4,), (5, 3, 4)), ((2, 1, 3), (2, 1, 4), (2, 3, 4), (2,))),
+        lambda x, y, w, b=0.0: np.einsum("...i,oij,...j->...o", x, w, y) + b,
+        errors=[
+            Error(Sample(MATRIX, np.ones((2, 4)), np.ones((5, 3, 3))), RuntimeError, "input2 size"),
+            Error(Sample(MATRIX, np.ones((3, 4)), np.ones((5, 3, 4))), RuntimeError, "batch dimensions"),
+            Error(Sample(MATRIX, np.ones((2, 4)), np.ones((5, 3, 4)), np.ones(4)), RuntimeError, "bias size"),
+            Error(Sample(MATRIX, np.ones((2, 4)), np.ones((5, 3))), IndexError),
+        ],
+    ),
+    Op(
+        "nn.functional.embedding",
+        lambda rng: [
+            one_call(INDICES),
+            one_call(INDICES.astype(np.int32)),
+            one_call(np.array(2)),
+            one_call(np.zeros((0, 2), np.int64)),
+        ],
+        lambda i, w, **_: w[i],
+        errors=[
+            Error(one_call(np.array([5])), IndexError, "out of range"),
+            Error(one_call(np.array([-1])), IndexError, "out of range"),
+            Error(one_call(np.array([1.0])), RuntimeError, "int64 or int32"),
+            Error(one_call(np.array([1]), padding_idx=7), AssertionError, "num_embeddings"),
+            Error(Sample(np.array([1]), np.ones(3)), RuntimeError, "2-D"),
+            Error(one_call(np.array([1]), sparse=True), NotImplementedError, torch="gives a sparse gradient"),
+            Error(one_call(np.array([1]), max_norm=1.0), NotImplementedError, torch="renormalises weight in place"),
+        ],
+        note="`max_norm` and `sparse=True` raise NotImplementedError.",
+    ),
+    Op(
+        "nn.functional.one_hot",
+        lambda rng: [Sample(INDICES), Sample(INDICES, 6), Sample(np.array(2), num_classes=3), Sample(np.zeros(0, np.int64), 3)],
+        lambda i, n=-1, **k: np.eye(max(n, k.get("num_classes", n), i.max(initial=0) + 1), dtype=np.int64)[i],
+        order=0,
+        errors=[
+            Error(Sample(np.array([-1])), RuntimeError, "non-negative"),
+            Error(Sample(np.array([5]), 3), RuntimeError, "smaller than"),
+            Error(Sample(np.zeros(0, np.int64)), RuntimeError, "empty"),
+            Error(Sample(np.array([1.0])), RuntimeError, "int64"),
+        ],
+    ),
+    Op(
+        "nn.functional.cosine_similarity",
+        lambda rng: [
+            Sample(*normal(rng, (3, 4), (3, 4))),
+            Sample(*normal(rng, (3, 4), (1, 4)), dim=0),
+            Sample(*normal(rng, (2, 3, 4), (3, 4)), dim=-1, eps=1e-3),
+        ],
+        lambda x, y, dim=1, **_: (x * y).sum(dim) / np.sqrt((x * x + 0 * y).sum(dim) * (y * y + 0 * x).sum(dim)),
+        errors=[
+            Error(Sample(MATRIX, np.ones((4, 3))), RuntimeError),
+            Error(Sample(LONG, LONG), RuntimeError, "floating point"),
+            Error(Sample(MATRIX, MATRIX, dim=2), IndexError),
+        ],
+    ),
+    Op(
+        "nn.functional.pairwise_distance",
+        lambda rng: [
+            Sample(*normal(rng, (3, 4), (3, 4))),
+            Sample(*normal(rng, (4,), (3, 4)), p=1.0, keepdim=True),
+            Sample(*normal(rng, (3, 4), (3, 4)), p=3.0, eps=0.25),
+            Sample(*normal(rng, (3, 4), (3, 4)), p=float("inf")),
+        ],
+        lambda x, y, p=2.0, eps=1e-6, keepdim=False: np.linalg.norm(x - y + eps, p, -1, keepdim),
+        errors=[Error(Sample(MATRIX, np.ones((4, 3))), RuntimeError)],
+    ),
+]
+
+ROWS: list[Op] = [*PRODUCTS, *LAYERS]

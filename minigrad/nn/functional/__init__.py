@@ -65,12 +65,16 @@ from .conv import conv_transpose2d as conv_transpose2d
 from .conv import conv_transpose3d as conv_transpose3d
 from .conv import fold as fold
 from .conv import unfold as unfold
+from .distance import cosine_similarity as cosine_similarity
+from .distance import pairwise_distance as pairwise_distance
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
 from .dropout import dropout1d as dropout1d
 from .dropout import dropout2d as dropout2d
 from .dropout import dropout3d as dropout3d
 from .dropout import feature_alpha_dropout as feature_alpha_dropout
+from .linear import bilinear as bilinear
+from .linear import linear as linear
 from .loss import binary_cross_entropy as binary_cross_entropy
 from .loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .loss import cosine_embedding_loss as cosine_embedding_loss
@@ -106,6 +110,8 @@ from .resize import upsample_nearest as upsample_nearest
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin
+from .sparse import embedding as embedding
+from .sparse import one_hot as one_hot
 from .vision import affine_grid as affine_grid
 from .vision import channel_shuffle as channel_shuffle
 from .vision import grid_sample as grid_sample
