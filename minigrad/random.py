@@ -7,6 +7,7 @@ the numbers that PyTorch draws for that seed.
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -94,9 +95,7 @@ class Generator:
             )
         raw = new_state.numpy().tobytes()
         cuts = (0, 16, 32, 33, 37, 45)
-        state, inc, has_uint32, uinteger, seed = (
-            int.from_bytes(raw[a:b], "little") for a, b in itertools.pairwise(cuts)
-        )
+        state, inc, has_uint32, uinteger, seed = (int.from_bytes(raw[a:b], "little") for a, b in itertools.pairwise(cuts))
         rng = np.random.Generator(np.random.PCG64(0))
         rng.bit_generator.state = {
             "bit_generator": "PCG64",
@@ -193,7 +192,8 @@ def draw_keep_mask(shape: tuple[int, ...], p: float, generator: Generator | None
     rng = _rng(generator)
     if p >= 1:
         return np.ones(shape, np.bool_)
-    bits = rng.integers(0, 2**32, shape, np.uint32)
+    size = math.prod(shape)
+    bits = rng.bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size].reshape(shape)  # twice as fast as integers()
     return np.asarray(bits < np.uint32(min(round(p * 2**32), 2**32 - 1)))
 
 

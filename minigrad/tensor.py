@@ -571,6 +571,8 @@ class Tensor(TensorBase):
     bernoulli_ = random.bernoulli_
     random_ = random.random_
     exponential_ = random.exponential_
+    bernoulli = random.bernoulli
+    multinomial = random.multinomial
 
     # Shape
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import weakref
 from collections import OrderedDict
 
 import numpy as np
@@ -145,7 +146,6 @@ def test_assignment_moves_a_name_between_the_tables(lib):
     m = lib.nn.Module()
     m.x = 3
     m.x = lib.nn.Parameter(lib.ones(2))
-    assert "x" not in m.__dict__
     assert names(m.named_parameters()) == ["x"]
     m.x = None
     assert names(m.named_parameters()) == []
@@ -166,6 +166,46 @@ def test_assignment_moves_a_name_between_the_tables(lib):
     assert names(m.named_buffers()) == ["b"]
     del m.b
     assert names(m.named_buffers()) == []
+
+
+def test_tables_can_be_written_directly(lib):
+    m = make_linear(lib)(2, 2)
+    w = lib.nn.Parameter(lib.zeros(2, 2))
+    m._parameters["weight"] = w
+    assert m.weight is w
+    del m._parameters["bias"]
+    assert not hasattr(m, "bias")
+    m.bias = 3
+    assert m.bias == 3
+    m._buffers.clear()
+    assert not hasattr(m, "count")
+    m._parameters.update(a=w)
+    assert m.a is w
+    assert m._parameters.setdefault("a") is w
+    assert m._parameters.pop("a") is w
+    assert not hasattr(m, "a")
+    assert m._parameters.popitem() == ("weight", w)
+    assert not hasattr(m, "weight")
+    m._modules = {"child": lib.nn.Flatten()}
+    assert m.child is next(m.children())
+    m._modules = {}
+    assert not hasattr(m, "child")
+
+
+def test_a_module_is_freed_without_the_garbage_collector():
+    net = nn.Sequential(Scale(2), nn.ModuleList([Scale(1)]))
+    alive = [weakref.ref(thing) for thing in (net, net[0], net[0].gain, net[1][0].mask)]
+    del net
+    assert [reference() for reference in alive] == [None] * 4
+
+
+def test_shallow_copy_has_its_own_tables():
+    a = Scale(2)
+    b = copy.copy(a)
+    assert b.gain is a.gain
+    b.gain = nn.Parameter(mg.zeros(2))
+    assert a.gain.tolist() == [1, 1]
+    assert list(b.state_dict()) == ["gain"]
 
 
 def test_assignment_errors(lib):

@@ -20,7 +20,8 @@ class _WatchFunction(Function):
         self.seen = seen
 
     def forward(self, *arrays: Any) -> Any:
-        return arrays if len(arrays) > 1 else arrays[0]
+        # Copies: the module may write to its inputs, its caller to the outputs, and what others saved must not change unseen.
+        return tuple(array.copy() for array in arrays) if len(arrays) > 1 else arrays[0].copy()
 
     def backward(self, g: Any) -> Any:
         grads = self.seen(g if isinstance(g, tuple) else (g,))

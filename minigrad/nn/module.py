@@ -10,11 +10,13 @@ from minigrad._device import check_device
 from minigrad.autograd import no_grad
 from minigrad.nn.backward_hooks import BackwardHooks
 from minigrad.nn.error_path import locate
+from minigrad.nn.members import Members
 from minigrad.nn.parameter import Buffer, Parameter
 from minigrad.tensor import Tensor
 from minigrad.utils.hooks import RemovableHandle
 
 _EXTRA_STATE = "_extra_state"
+_TABLES = ("_parameters", "_buffers", "_modules")
 _Member = TypeVar("_Member")
 
 
@@ -73,10 +75,10 @@ class Module:
         # Straight into __dict__: __setattr__ below needs these to be there.
         self.__dict__.update(
             training=True,
-            _parameters={},
-            _buffers={},
+            _parameters=Members(self),
+            _buffers=Members(self),
             _non_persistent_buffers_set=set(),
-            _modules={},
+            _modules=Members(self),
             **_hook_tables(),
         )
         if self.call_super_init:
@@ -215,7 +217,7 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         if "_modules" in own:
-            for table in ("_parameters", "_buffers", "_modules"):
+            for table in _TABLES:
                 members = own[table]
                 if name in members:
                     return members[name]
@@ -254,6 +256,9 @@ class Module:
                     "(minigrad.nn.Buffer, minigrad.Tensor or None expected)"
                 )
             own["_buffers"][name] = value
+        elif name in _TABLES and name in own:
+            own[name].clear()
+            own[name] = Members(self, value)
         else:
             object.__setattr__(self, name, value)
 
@@ -270,7 +275,7 @@ class Module:
 
     def __dir__(self) -> list[str]:
         names = [*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers]
-        return sorted(name for name in names if not name[0].isdigit())
+        return sorted({name for name in names if not name[0].isdigit()})
 
     def _check_initialised(self, what: str) -> None:
         if "_modules" not in self.__dict__:
@@ -660,9 +665,7 @@ class Module:
                     )
         if error_msgs:
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(error_msgs))
-        with no_grad():
-            for load in pending:
-                load()
+        run_loads(pending)
         return _IncompatibleKeys(missing_keys, unexpected_keys)
 
     def _load_from_state_dict(
@@ -677,11 +680,13 @@ class Module:
     ) -> None:
         """Checks this module's own part of a state dict, and appends what is to be done to `local_metadata["pending_loads"]`.
 
-        A subclass that overrides it to read older versions changes `state_dict` (a copy) and then calls this one.
+        A subclass that overrides it to read older versions changes `state_dict` (a copy) and then calls this one. Without
+        that list what passed its check is loaded at once.
         """
         for hook in self._load_state_dict_pre_hooks.values():
             hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        pending = local_metadata["pending_loads"]
+        at_once = "pending_loads" not in local_metadata
+        pending = local_metadata.setdefault("pending_loads", [])
         assign = local_metadata.get("assign_to_params_buffers", False)
         persistent = {name: b for name, b in self._buffers.items() if name not in self._non_persistent_buffers_set}
         state = {name: own for name, own in [*self._parameters.items(), *persistent.items()] if own is not None}
@@ -719,9 +724,17 @@ class Module:
                     head, dot, _ = key[len(prefix) :].partition(".")
                     if head not in (self._modules if dot else state):
                         unexpected_keys.append(key)
+        if at_once:
+            run_loads(local_metadata.pop("pending_loads"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        members = {name for table in _TABLES for name in self.__dict__.get(table, ())}
+        return {name: value for name, value in self.__dict__.items() if name not in members}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        for table in _TABLES:
+            self.__dict__[table] = Members(self, state.get(table, ()))
         for name, table in _hook_tables().items():
             self.__dict__.setdefault(name, table)
 
@@ -763,6 +776,13 @@ class _Load:
             else:
                 value = Parameter(value, requires_grad=self.own.requires_grad)
         setattr(self.module, self.name, value)
+
+
+def run_loads(pending: list[Callable[[], None]]) -> None:
+    """Puts the values of a state dict that passed every check in their places, outside the graph."""
+    with no_grad():
+        for load in pending:
+            load()
 
 
 def clear_grad(param: Tensor, set_to_none: bool) -> None:
