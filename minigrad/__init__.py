@@ -156,6 +156,8 @@ from .ops.linalg import mm as mm
 from .ops.linalg import mv as mv
 from .ops.linalg import outer as outer
 from .ops.linalg import tensordot as tensordot
+from .ops.loss import log_softmax as log_softmax
+from .ops.loss import softmax as softmax
 from .ops.reduce import all as all
 from .ops.reduce import amax as amax
 from .ops.reduce import amin as amin

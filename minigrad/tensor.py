@@ -14,7 +14,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext import engine, hot
 from minigrad._ext.engine import TensorBase
 from minigrad.autograd.backward import backward
-from minigrad.ops import activation, elementwise, index, inplace, linalg, reduce, shape
+from minigrad.ops import activation, elementwise, index, inplace, linalg, loss, reduce, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -397,6 +397,8 @@ class Tensor(TensorBase):
     relu_ = activation.relu_
     hardshrink = activation.hardshrink
     prelu = activation.prelu
+    softmax = loss.softmax
+    log_softmax = loss.log_softmax
     sigmoid = elementwise.sigmoid
     maximum = elementwise.maximum
     minimum = elementwise.minimum

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad import _dtype
+from minigrad._arguments import normalize_dim
 from minigrad._ext import loss as kernels
-from minigrad._ext.engine import Function, apply, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
 from minigrad.ops.elementwise import clamp_min, exp, log, log1p
 from minigrad.ops.reduce import sum
-from minigrad.ops.shape import reshape
+from minigrad.ops.shape import cast, reshape
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -61,8 +63,25 @@ class SoftmaxGradFunction(Function):
         )
 
 
-def softmax(x: Tensor, dim: int) -> Tensor:
-    """exp(x) / sum exp(x) along dim (counted from the front)."""
+def _scores(function: str, input: Tensor, dim: int, dtype: _dtype.dtype | None) -> tuple[Tensor, int]:
+    """The input in its dtype, and dim counted from the front."""
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"{function}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+        raise TypeError(f"{function}(): argument 'dim' (position 2) must be int, not {type(dim).__name__}")
+    if dtype is not None:
+        input = cast(input, _dtype.check(dtype, function))
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f'"{function}" is not implemented for {input.dtype}: pass dtype=minigrad.float32')
+    return input, normalize_dim(dim, input.ndim)
+
+
+def softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> Tensor:
+    """exp(input) / sum exp(input) along dim. dtype: what the input is cast to first.
+
+    Raises IndexError for a dim that is not there, NotImplementedError for integers without a dtype.
+    """
+    x, dim = _scores("softmax", input, dim, dtype)
     return apply(SoftmaxFunction(dim), x)
 
 
@@ -101,8 +120,9 @@ class LogSoftmaxGradFunction(Function):
         )
 
 
-def log_softmax(x: Tensor, dim: int) -> Tensor:
-    """x - log sum exp(x) along dim (counted from the front)."""
+def log_softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> Tensor:
+    """log(softmax(input)) along dim, computed as (x - max) - log sum exp(x - max). Arguments and errors as for softmax."""
+    x, dim = _scores("log_softmax", input, dim, dtype)
     return apply(LogSoftmaxFunction(dim), x)
 
 
@@ -317,21 +337,6 @@ class BinaryCrossEntropyFunction(Function):
 def binary_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
     """The binary cross entropy of each probability x and target y, of one shape and dtype; x has been checked to lie in [0, 1]."""
     return apply(BinaryCrossEntropyFunction(), x, y)
-
-
-class LogisticLossFunction(Function):
-    """log(1 + exp(-x)), without overflow: -logsigmoid(x)."""
-
-    def forward(self, x):
-        return np.asarray(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x))), x.dtype)
-
-    def backward(self, g, x):
-        return -g * (-x).sigmoid()
-
-
-def logistic_loss(x: Tensor) -> Tensor:
-    """log(1 + exp(-x)) of each element."""
-    return apply(LogisticLossFunction(), x)
 
 
 def mean_or_sum(losses: Tensor, reduction: str) -> Tensor:

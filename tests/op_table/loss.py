@@ -320,6 +320,8 @@ def _poisson_samples(rng):
 ROWS: list[Op] = [
     Op("nn.functional.softmax", _softmax_samples, lambda x, dim, dtype=None: softmax(x, dim), errors=SOFTMAX_ERRORS),
     Op("nn.functional.log_softmax", _softmax_samples, lambda x, dim, dtype=None: log_softmax(x, dim), errors=SOFTMAX_ERRORS),
+    Op("softmax", lambda rng: _softmax_samples(rng)[1:2], lambda x, dim: softmax(x, dim)),
+    Op("log_softmax", lambda rng: _softmax_samples(rng)[1:2], lambda x, dim: log_softmax(x, dim)),
     Op("nn.functional.softmin", lambda rng: _softmax_samples(rng)[:4], lambda x, dim: softmax(-x, dim)),
     Op("nn.functional.cross_entropy", _cross_entropy_samples, _cross_entropy, errors=_cross_entropy_errors),
     Op("nn.functional.nll_loss", _nll_samples, _nll, errors=_class_errors),

@@ -113,7 +113,7 @@ def _group_norm_samples(rng):
     return [
         Sample(x, 3),
         Sample(x, 2, *_affine(rng, 6), eps=0.01),
-        Sample(rng.standard_normal((3, 4)), 2, *_affine(rng, 4)),
+        Sample(rng.standard_normal((3, 10)), 2, *_affine(rng, 10)),
         Sample(rng.standard_normal((2, 2, 4, 5)), 1, *_affine(rng, 2)),
         Sample(rng.standard_normal((2, 4, 1, 3, 2)), 4, weight=_affine(rng, 4)[0]),
         Sample(rng.standard_normal((2, 4, 17)), 2, *_affine(rng, 4)),
@@ -174,6 +174,7 @@ def _normalize_samples(rng):
         Sample(x, 3.0, -1),
         Sample(x, dim=(0, 1), eps=0.1),
         Sample(x, eps=10.0),
+        Sample(x, p=float("inf")),
     ]
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._ext.engine import TensorBase, from_array
-from minigrad.nn.functional.normalization import vector_norm
-from minigrad.nn.functional.softmax import log_softmax
 from minigrad.ops import loss as ops
+from minigrad.ops.activation import logsigmoid
 from minigrad.ops.elementwise import broadcast_operands, clamp_min, exp, log, minimum, sqrt, where
 from minigrad.ops.index import gather
+from minigrad.ops.reduce import norm
 from minigrad.ops.reduce import sum as sum_over
 from minigrad.ops.shape import reshape, unsqueeze
 
@@ -242,7 +242,7 @@ def _cross_entropy_of_probabilities(
         )
     if smoothing > 0:
         target = target * (1 - smoothing) + smoothing / classes
-    loss = log_softmax(input, dim if input.ndim else 0) * target
+    loss = ops.log_softmax(input, dim if input.ndim else 0) * target
     if weight is not None:
         loss = loss * reshape(weight, (1,) * dim + (classes,) + (1,) * (input.ndim - dim - 1))
     if reduction == "none":
@@ -308,10 +308,10 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"Target size ({_size(target)}) must be the same as input size ({_size(input)})")
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"binary_cross_entropy_with_logits: input must be a float tensor, but got {_torch_name(input)}")
-    softplus = ops.logistic_loss(input)                               # log(1 + exp(-x))
+    log_probability = logsigmoid(input)
     if pos_weight is not None:
-        softplus = (1 + (pos_weight - 1) * target) * softplus
-    loss = (1 - target) * input + softplus
+        log_probability = (1 + (pos_weight - 1) * target) * log_probability
+    loss = (1 - target) * input - log_probability
     return ops.mean_or_sum(loss if weight is None else loss * weight, reduction)
 
 
@@ -321,7 +321,7 @@ def soft_margin_loss(
     """log(1 + exp(-target * input)), for targets of 1 and -1."""
     reduction = _reduction(reduction, size_average, reduce)
     _check_tensors("soft_margin_loss", input=input, target=target)
-    return ops.mean_or_sum(ops.logistic_loss(input * target), reduction)
+    return ops.mean_or_sum(-logsigmoid(input * target), reduction)
 
 
 def multilabel_soft_margin_loss(
@@ -331,7 +331,7 @@ def multilabel_soft_margin_loss(
     """The mean over the classes (the last dimension) of binary_cross_entropy_with_logits(input, target) * weight."""
     reduction = _reduction(reduction, size_average, reduce)
     _check_tensors("multilabel_soft_margin_loss", input=input, target=target)
-    loss = target * ops.logistic_loss(input) + (1 - target) * ops.logistic_loss(-input)
+    loss = (target - 1) * logsigmoid(-input) - target * logsigmoid(input)
     if weight is not None:
         loss = loss * weight
     return ops.mean_or_sum(sum_over(loss, -1) / input._array.shape[-1], reduction)
@@ -532,7 +532,7 @@ def triplet_margin_loss(
     swap: the distance from the negative is the smaller of those to the anchor and to the positive.
     """
     reduction = _reduction(reduction, size_average, reduce)
-    return _triplet(anchor, positive, negative, lambda x, y: vector_norm(x - y + eps, p, -1, False), margin, swap, reduction)
+    return _triplet(anchor, positive, negative, lambda x, y: norm(x - y + eps, p, -1, False), margin, swap, reduction)
 
 
 def triplet_margin_with_distance_loss(
@@ -540,7 +540,7 @@ def triplet_margin_with_distance_loss(
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
 ) -> Tensor:
     """triplet_margin_loss with a distance of one's own: distance_function(x, y), by default |x - y + 1e-6|_2 over the last dimension."""
-    distance = distance_function or (lambda x, y: vector_norm(x - y + 1e-6, 2, -1, False))
+    distance = distance_function or (lambda x, y: norm(x - y + 1e-6, 2, -1, False))
     return _triplet(anchor, positive, negative, distance, margin, swap, _reduction(reduction))
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from minigrad._arguments import normalize_dims
 from minigrad._ext.engine import TensorBase
 from minigrad.ops import norm as ops
-from minigrad.ops.elementwise import clamp_min, sqrt, where
-from minigrad.ops.reduce import sum as sum_over
+from minigrad.ops.elementwise import clamp_min
+from minigrad.ops.reduce import norm
 from minigrad.ops.shape import cat, expand, narrow
 
 if TYPE_CHECKING:
@@ -215,18 +215,6 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     return input / (total * (alpha / size) + k) ** beta
 
 
-def vector_norm(x: Tensor, p: float, dim: int | tuple[int, ...], keepdim: bool) -> Tensor:
-    """(sum |x|^p)^(1/p) over dim, with gradient 0 where it is 0."""
-    if p == 1:
-        return sum_over(x.abs(), dim, keepdim)
-    if p == 0:
-        return sum_over((x != 0).to(x.dtype), dim, keepdim)
-    powers = x * x if p == 2 else where(x == 0, 0.0, where(x == 0, 1.0, x).abs() ** p)
-    total = sum_over(powers, dim, keepdim)
-    safe = where(total == 0, 1.0, total)
-    return where(total == 0, 0.0, sqrt(safe) if p == 2 else safe ** (1 / p))
-
-
 def normalize(
     input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Tensor:
@@ -238,4 +226,4 @@ def normalize(
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"normalize: expected a floating point tensor as input, but got dtype {input.dtype}")
     dims = normalize_dims(dim, input.ndim)
-    return input / expand(clamp_min(vector_norm(input, p, dims, True), eps), *input._array.shape)
+    return input / expand(clamp_min(norm(input, p, dims, True), eps), *input._array.shape)
