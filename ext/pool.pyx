@@ -29,7 +29,7 @@ cdef extern from "pool.h" nogil:
         const int32_t *stop
         const double *divisor
     const int POOL_SLACK
-    bint pool_is_pairs(const pool_axis *axis)
+    bint pool_is_2x2(const pool_axis *axes)
     int64_t pool_taps(const pool_axis *axis, int64_t o)
     int64_t pool_max_scratch(const pool_axis *axes)
     int64_t pool_avg_scratch(const pool_axis *axes)
@@ -79,8 +79,7 @@ cdef class Geometry:
             self.taps *= axis.kernel
         self.size = (self.axes[0].size, self.axes[1].size, self.axes[2].size)
         self.out = (self.axes[0].out, self.axes[1].out, self.axes[2].out)
-        self.is_2x2 = (self.out_plane > 0 and self.axes[0].size == 1 and self.axes[0].out == 1
-                       and pool_is_pairs(&self.axes[1]) and pool_is_pairs(&self.axes[2]))
+        self.is_2x2 = self.out_plane > 0 and pool_is_2x2(self.axes)
 
 
 def sliding_axis(size, out, kernel, stride, padding, dilation, count_include_pad):

@@ -136,7 +136,7 @@ def test_dilated_maxima(dilation, stride, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("size", "out"), [
-    ((1, 7, 9), (1, 3, 4)), ((1, 8, 12), (1, 4, 6)), ((3, 5, 7), (2, 8, 3)), ((1, 6, 50), (1, 1, 1)),
+    ((1, 7, 9), (1, 3, 4)), ((1, 8, 12), (1, 4, 6)), ((3, 5, 7), (2, 8, 3)), ((1, 6, 50), (1, 1, 1)), ((1, 23, 37), (1, 3, 4)),
     ((1, 3, 3), (1, 5, 7)), ((2, 4, 6), (2, 4, 6)), ((1, 1, 1), (2, 2, 2)),
 ])
 def test_adaptive_windows(size, out, dtype):
@@ -155,7 +155,7 @@ def test_first_of_equal_maxima_and_last_nan(stride, dtype):
         for kernel in (2, 3):
             check_max(x, *sliding(x.shape[1:], (1, kernel, kernel), (1, stride, stride), (0, 1, 1), ceil_mode=True))
             check_max(x, *sliding(x.shape[1:], (1, kernel, kernel), (1, stride, stride), (0, 0, 0)))
-        for out in (1, 2, 7):
+        for out in (1, 2, 4, 7):
             check_max(x, *adaptive(x.shape[1:], (1, 4, out)))
     x[:] = -np.inf
     check_max(x, *sliding(x.shape[1:], (1, 3, 3), (1, stride, stride), (0, 1, 1)))

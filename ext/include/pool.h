@@ -22,22 +22,29 @@ typedef struct {
 
 #define POOL_SLACK 16           /* at least the LANES of any instruction set */
 #define POOL_COLUMNS 1024       /* outputs of a row that are computed at once: bounds the scratch, keeps it in the first cache */
-#define POOL_BLOCK 8192         /* outputs of a plane after which a new block of rows begins: the unit that threads share out */
+#define POOL_LARGE 32           /* elements of a window that repay a maximum in vectors, whose lanes are compared at the end */
+#define POOL_BLOCK 8192         /* elements, about, in a block: the unit of work that threads share out */
 
 static inline int64_t pool_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t pool_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Rows of outputs (one for each output index along the first two axes) in a block; the rows of a plane are cut into such blocks. */
+/* Rows of outputs (one for each output index along the first two axes) in a block; the rows of all planes are cut into such blocks. */
 static inline int64_t pool_block_rows(const pool_axis *axes) { return pool_max(1, POOL_BLOCK / pool_max(1, axes[2].out)); }
 
 /* How many taps output o has along this axis. */
 static inline int64_t pool_taps(const pool_axis *axis, int64_t o) {
+    if (axis->dilation == 1) return axis->stop[o] - axis->start[o];
     return (axis->stop[o] - axis->start[o] + axis->dilation - 1) / axis->dilation;
 }
 
 /* Whether the windows are the disjoint pairs (0, 1), (2, 3), ..., none of them cut off. */
 static inline int pool_is_pairs(const pool_axis *axis) {
     return axis->kernel == 2 && axis->stride == 2 && axis->padding == 0 && axis->dilation == 1 && 2 * axis->out <= axis->size;
+}
+
+/* Whether the windows are such pairs along H and W, and D has one element. */
+static inline int pool_is_2x2(const pool_axis *axes) {
+    return axes[0].size == 1 && axes[0].out == 1 && pool_is_pairs(&axes[1]) && pool_is_pairs(&axes[2]);
 }
 
 /* Columns that POOL_COLUMNS outputs of a row can reach, with room for whole vectors at the end. */
@@ -55,7 +62,7 @@ static inline int pool_by_windows(const pool_axis *axes) {
 /* REALs of scratch for each thread (an even number, so that pointers at the start are aligned): for max pooling a pointer, an index and
    a copy of each row of the window, and a copy of a piece of a row of the outputs. */
 static inline int64_t pool_max_scratch(const pool_axis *axes) {
-    if (pool_by_windows(axes)) return 0;
+    if (pool_by_windows(axes) || pool_is_2x2(axes)) return 0;
     const int64_t rows = axes[0].kernel * axes[1].kernel;
     return (rows * (4 + pool_reach(&axes[2])) + 2 * (POOL_COLUMNS + POOL_SLACK) + 1) / 2 * 2;
 }

@@ -112,20 +112,31 @@ static void NAME(max_columns_any)(const REAL *const *rows, const int64_t *at, in
         NAME(max_columns)(rows, at, n_rows, kernel, s, dilation, first, start, count, y, index);
 }
 
-/* The maximum (m, k) of one window of a plane x whose rows hold LANES or more neighbouring elements: each lane walks its share in
-   order, so that the lanes together know the first of equal maxima and the last NaN. */
-static void NAME(max_wide_window)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, int64_t ow, REAL *m, int64_t *k) {
+/* The maximum (m, k) of one large window of a plane x, a row of the window in one or more vectors: each lane walks its share in order,
+   so that the lanes together know the first of equal maxima and the last NaN. */
+static void NAME(max_large_window)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, int64_t ow, REAL *m,
+                                   int64_t *k) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    const int64_t width = aw->stop[ow] - aw->start[ow];
+    const IVECTOR lanes = {POOL_LANES}, inside = lanes < (MG_INT)pool_min(width, LANES);
     VECTOR vm = POOL_SPREAD(-(REAL)INFINITY);
     IVECTOR vk = (IVECTOR){0} + (MG_INT)*k;
     for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
         for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
             const int64_t row = (d * ah->size + h) * aw->size, end = row + aw->stop[ow];
             int64_t w = row + aw->start[ow];
-            for (; w + LANES <= end; w += LANES) NAME(max_step)(POOL_LOAD(x + w), (IVECTOR){POOL_LANES} + (MG_INT)w, &vm, &vk);
+            if (width < LANES) { /* the lanes behind the window are -inf, which never replaces anything */
+                VECTOR v = POOL_SPREAD(-(REAL)INFINITY);
+                if (x_end - (x + w) >= LANES)
+                    v = POOL_SELECT(inside, POOL_LOAD(x + w), v);
+                else
+                    for (int64_t i = 0; i < width; i++) v[i] = x[w + i];
+                NAME(max_step)(v, lanes + (MG_INT)w, &vm, &vk);
+                continue;
+            }
+            for (; w + LANES <= end; w += LANES) NAME(max_step)(POOL_LOAD(x + w), lanes + (MG_INT)w, &vm, &vk);
             /* the last LANES of the row: lanes see some elements again, or what another lane has seen, which changes nothing */
-            if (w < end)
-                NAME(max_step)(POOL_LOAD(x + end - LANES), (IVECTOR){POOL_LANES} + (MG_INT)(end - LANES), &vm, &vk);
+            if (w < end) NAME(max_step)(POOL_LOAD(x + end - LANES), lanes + (MG_INT)(end - LANES), &vm, &vk);
         }
     *m = vm[0];
     *k = vk[0];
@@ -135,14 +146,16 @@ static void NAME(max_wide_window)(const REAL *x, const pool_axis *axes, int64_t 
     }
 }
 
-/* One row of outputs (od, oh) of a plane x, window by window: for windows without a rule, and for few wide ones. */
-static void NAME(max_row_windows)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, int32_t *index) {
+/* One row of outputs (od, oh) of a plane x, window by window: for windows without a rule, and for few large ones. */
+static void NAME(max_row_windows)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
+                                  int32_t *index) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    const int64_t rows = pool_taps(ad, od) * pool_taps(ah, oh);
     for (int64_t ow = 0; ow < aw->out; ow++) {
         REAL m = -(REAL)INFINITY;
         int64_t k = (ad->start[od] * ah->size + ah->start[oh]) * aw->size + aw->start[ow];
-        if (aw->dilation == 1 && aw->stop[ow] - aw->start[ow] >= LANES)
-            NAME(max_wide_window)(x, axes, od, oh, ow, &m, &k);
+        if (aw->dilation == 1 && rows * (aw->stop[ow] - aw->start[ow]) >= POOL_LARGE)
+            NAME(max_large_window)(x, x_end, axes, od, oh, ow, &m, &k);
         else
             for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
                 for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
@@ -202,24 +215,63 @@ static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_a
     }
 }
 
-/* y (planes, OD, OH, OW) = max over the windows of x (planes, D, H, W), and the flat index in its plane of each maximum. */
+/* One row of outputs of 2x2 windows with stride 2 and no padding. x is the upper left element of the first window and `at` its flat index.
+   Whole vectors are read and written past the end of the row as in max_row_vectors. */
+static void NAME(max_row_2x2)(const REAL *x, const REAL *x_end, int64_t W, int64_t OW, int64_t at, REAL *y, const REAL *y_end,
+                              int32_t *index) {
+    const int64_t rounded = POOL_ROUND_UP(OW);
+    const int64_t whole = y_end - y >= rounded && x_end - (x + W) >= 2 * rounded ? rounded : OW / LANES * LANES;
+    int64_t c = 0;
+    for (; c < whole; c += LANES) {
+        const REAL *p = x + 2 * c, *q = p + W;
+        const IVECTOR base = (IVECTOR){POOL_LANES} * 2 + (MG_INT)(at + 2 * c);
+        const VECTOR a = POOL_LOAD(p), b = POOL_LOAD(p + LANES), d = POOL_LOAD(q), e = POOL_LOAD(q + LANES);
+        VECTOR m = __builtin_shuffle(a, b, (IVECTOR){POOL_EVEN});
+        IVECTOR k = base;
+        NAME(max_step)(__builtin_shuffle(a, b, (IVECTOR){POOL_ODD}), base + 1, &m, &k);
+        NAME(max_step)(__builtin_shuffle(d, e, (IVECTOR){POOL_EVEN}), base + (MG_INT)W, &m, &k);
+        NAME(max_step)(__builtin_shuffle(d, e, (IVECTOR){POOL_ODD}), base + (MG_INT)(W + 1), &m, &k);
+        POOL_STORE(y + c, m);
+        for (int l = 0; l < LANES; l++) index[c + l] = (int32_t)k[l];
+    }
+    for (; c < OW; c++) {
+        const int64_t taps[4] = {0, 1, W, W + 1};
+        int64_t k = 2 * c;
+        for (int t = 1; t < 4; t++) {
+            const REAL v = x[2 * c + taps[t]];
+            if (v > x[k] || v != v) k = 2 * c + taps[t];
+        }
+        y[c] = x[k];
+        index[c] = (int32_t)(at + k);
+    }
+}
+
+/* y (planes, OD, OH, OW) = max over the windows of x (planes, D, H, W), and the flat index in its plane of each maximum. A block is a
+   number of rows of outputs, of one plane or several, that one thread computes in order. */
 static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64_t planes, const pool_axis *axes, REAL *scratch,
                                    int threads) {
-    const int64_t OH = axes[1].out, OW = axes[2].out, rows = axes[0].out * OH;
-    const int64_t plane = axes[0].size * axes[1].size * axes[2].size, scratch_size = pool_max_scratch(axes);
-    const int64_t block_rows = pool_block_rows(axes), blocks = (rows + block_rows - 1) / block_rows;
+    const int64_t H = axes[1].size, W = axes[2].size, OH = axes[1].out, OW = axes[2].out, rows = axes[0].out * OH;
+    const int64_t plane = axes[0].size * H * W, scratch_size = pool_max_scratch(axes);
+    const int64_t block_rows = pool_block_rows(axes), blocks = (planes * rows + block_rows - 1) / block_rows;
     const REAL *x_end = x + planes * plane;
+    const int is_2x2 = pool_is_2x2(axes), by_windows = pool_by_windows(axes);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-    for (int64_t b = 0; b < planes * blocks; b++) {
-        const int64_t p = b / blocks, r0 = b % blocks * block_rows, r1 = pool_min(rows, r0 + block_rows);
-        const REAL *y_end = y + (p * rows + r1) * OW;
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t r0 = b * block_rows, r1 = pool_min(planes * rows, r0 + block_rows);
+        const REAL *y_end = y + r1 * OW;
+        int64_t p = r0 / rows, od = r0 % rows / OH, oh = r0 % OH;
         for (int64_t r = r0; r < r1; r++) {
-            const int64_t o = (p * rows + r) * OW;
-            if (pool_by_windows(axes))
-                NAME(max_row_windows)(x + p * plane, axes, r / OH, r % OH, y + o, index + o);
+            const REAL *xp = x + p * plane;
+            if (is_2x2)
+                NAME(max_row_2x2)(xp + 2 * oh * W, x_end, W, OW, 2 * oh * W, y + r * OW, y_end, index + r * OW);
+            else if (by_windows)
+                NAME(max_row_windows)(xp, x_end, axes, od, oh, y + r * OW, index + r * OW);
             else
-                NAME(max_row_vectors)(x + p * plane, x_end, axes, r / OH, r % OH, y + o, y_end, index + o,
-                                      scratch + POOL_THREAD * scratch_size);
+                NAME(max_row_vectors)(xp, x_end, axes, od, oh, y + r * OW, y_end, index + r * OW, scratch + POOL_THREAD * scratch_size);
+            if (++oh == OH) {
+                oh = 0;
+                if (++od == axes[0].out) { od = 0; p++; }
+            }
         }
     }
 }
@@ -267,20 +319,24 @@ static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t a
 }
 
 /* scatter_planes for indices that come from 2x2 windows with stride 2 and no padding: out is written once, in order. What a vector
-   writes past the end of its row is overwritten by the next row; it never leaves the plane. */
+   writes past the end of its row is overwritten by the next row; it never leaves the group of planes that a thread fills in order. */
 static void NAME(scatter_2x2)(const REAL *g, const int32_t *index, REAL *out, int64_t planes, int64_t H, int64_t W, int64_t OH,
                               int64_t OW, int threads) {
-    const int64_t total = planes * OH * OW, rounded = POOL_ROUND_UP(OW);
+    const int64_t total = planes * OH * OW, rounded = POOL_ROUND_UP(OW), group = pool_max(1, POOL_BLOCK / (H * W));
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-    for (int64_t p = 0; p < planes; p++) {
-        REAL *o = out + p * H * W;
-        for (int64_t r = 0; r < 2 * OH; r++) {
-            const int64_t i = (p * OH + r / 2) * OW;
-            const int inside = i + rounded <= total && r * W + 2 * rounded <= H * W;
-            NAME(scatter_2x2_row)(g + i, index + i, r * W, OW, inside ? rounded : OW / LANES * LANES, o + r * W);
-            for (int64_t w = 2 * OW; w < W; w++) o[r * W + w] = 0;
+    for (int64_t p0 = 0; p0 < planes; p0 += group) {
+        const int64_t p1 = pool_min(planes, p0 + group);
+        const REAL *group_end = out + p1 * H * W;
+        for (int64_t p = p0; p < p1; p++) {
+            REAL *o = out + p * H * W;
+            for (int64_t r = 0; r < 2 * OH; r++) {
+                const int64_t i = (p * OH + r / 2) * OW;
+                const int inside = total - i >= rounded && group_end - (o + r * W) >= 2 * rounded;
+                NAME(scatter_2x2_row)(g + i, index + i, r * W, OW, inside ? rounded : OW / LANES * LANES, o + r * W);
+                for (int64_t w = 2 * OW; w < W; w++) o[r * W + w] = 0;
+            }
+            for (int64_t i = 2 * OH * W; i < H * W; i++) o[i] = 0;
         }
-        for (int64_t i = 2 * OH * W; i < H * W; i++) o[i] = 0;
     }
 }
 

@@ -1,24 +1,5 @@
 """Layers and networks: Module and what is built on it. Modules hold state; the arithmetic is in `minigrad.nn.functional`."""
 
-from minigrad.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
-from minigrad.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
-from minigrad.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
-from minigrad.nn.pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
-from minigrad.nn.pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
-from minigrad.nn.pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
-from minigrad.nn.pooling import AvgPool1d as AvgPool1d
-from minigrad.nn.pooling import AvgPool2d as AvgPool2d
-from minigrad.nn.pooling import AvgPool3d as AvgPool3d
-from minigrad.nn.pooling import LPPool1d as LPPool1d
-from minigrad.nn.pooling import LPPool2d as LPPool2d
-from minigrad.nn.pooling import LPPool3d as LPPool3d
-from minigrad.nn.pooling import MaxPool1d as MaxPool1d
-from minigrad.nn.pooling import MaxPool2d as MaxPool2d
-from minigrad.nn.pooling import MaxPool3d as MaxPool3d
-from minigrad.nn.pooling import MaxUnpool1d as MaxUnpool1d
-from minigrad.nn.pooling import MaxUnpool2d as MaxUnpool2d
-from minigrad.nn.pooling import MaxUnpool3d as MaxUnpool3d
-
 from . import functional as functional
 from . import init as init
 from .activation import CELU as CELU
@@ -122,6 +103,24 @@ from .parameter import Buffer as Buffer
 from .parameter import Parameter as Parameter
 from .pixelshuffle import PixelShuffle as PixelShuffle
 from .pixelshuffle import PixelUnshuffle as PixelUnshuffle
+from .pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from .pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from .pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from .pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from .pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from .pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from .pooling import AvgPool1d as AvgPool1d
+from .pooling import AvgPool2d as AvgPool2d
+from .pooling import AvgPool3d as AvgPool3d
+from .pooling import LPPool1d as LPPool1d
+from .pooling import LPPool2d as LPPool2d
+from .pooling import LPPool3d as LPPool3d
+from .pooling import MaxPool1d as MaxPool1d
+from .pooling import MaxPool2d as MaxPool2d
+from .pooling import MaxPool3d as MaxPool3d
+from .pooling import MaxUnpool1d as MaxUnpool1d
+from .pooling import MaxUnpool2d as MaxUnpool2d
+from .pooling import MaxUnpool3d as MaxUnpool3d
 from .sparse import Embedding as Embedding
 from .softmax import LogSoftmax as LogSoftmax
 from .softmax import Softmax as Softmax

@@ -34,6 +34,11 @@ _TORCH_NAMES = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char
 # Checks
 
 
+def _ints(value: Size, n: int, function: str, argument: str) -> tuple[int, ...]:
+    """ntuple, with the usual case first: this is a good part of a small pooling's time."""
+    return (value,) * n if type(value) is int else ntuple(value, n, function, argument)
+
+
 def _check_tensor(function: str, argument: str, value: object) -> None:
     if not isinstance(value, TensorBase):
         raise TypeError(f"{function}(): argument {argument!r} must be Tensor, not {type(value).__name__}")
@@ -58,7 +63,7 @@ def _check_rank(function: str, input: Tensor, n: int) -> None:
 
 def _check_not_empty(function: str, input: Tensor, first: int) -> None:
     """Raises if a dimension from `first` on has no elements."""
-    if 0 in input.shape[first:]:
+    if 0 in input._array.shape[first:]:
         raise RuntimeError(
             f"{function}(): only the batch may be empty, but the input has shape {list(input.shape)} with dimension "
             f"{list(input.shape).index(0, first)} being empty"
@@ -118,14 +123,14 @@ def _max_pool(
 ) -> Any:
     function = f"max_pool{n}d"
     _check_tensor(function, "input", input)
-    kernel = ntuple(kernel_size, n, function, "kernel_size")
-    steps = kernel if stride is None or stride == () or stride == [] else ntuple(stride, n, function, "stride")
-    padding, dilation = ntuple(padding, n, function, "padding"), ntuple(dilation, n, function, "dilation")
+    kernel = _ints(kernel_size, n, function, "kernel_size")
+    steps = kernel if stride is None or stride == () or stride == [] else _ints(stride, n, function, "stride")
+    padding, dilation = _ints(padding, n, function, "padding"), _ints(dilation, n, function, "dilation")
     _check_bool(function, "ceil_mode", ceil_mode)
     _check_rank(function, input, n)
     _check_not_empty(function, input, 0 if input.ndim == n + 1 else 1)
     _check_dtype(function, input, (_dtype.int64, _dtype.int32, _dtype.int16, _dtype.int8, _dtype.uint8))
-    geometry = _windows(function, tuple(input.shape[-n:]), kernel, steps, padding, dilation, ceil_mode, True, None)
+    geometry = _windows(function, input._array.shape[-n:], kernel, steps, padding, dilation, ceil_mode, True, None)
     return (pool.max_pool_with_indices if return_indices else pool.max_pool)(input, geometry, n)
 
 
@@ -207,7 +212,7 @@ def _unpool_size(function: str, default: list[int], stride: tuple[int, ...], out
                 )
     if min(size) < 0:
         raise ValueError(f"{function}(): output_size must contain non-negative spatial dimensions, but got {size}")
-    return ntuple(size, n, function, "output_size")
+    return _ints(size, n, function, "output_size")
 
 
 def _max_unpool(
@@ -217,9 +222,9 @@ def _max_unpool(
     function = f"max_unpool{n}d"
     _check_tensor(function, "input", input)
     _check_tensor(function, "indices", indices)
-    kernel = ntuple(kernel_size, n, function, "kernel_size")
-    steps = kernel if stride is None else ntuple(stride, n, function, "stride")
-    padding = ntuple(padding, n, function, "padding")
+    kernel = _ints(kernel_size, n, function, "kernel_size")
+    steps = kernel if stride is None else _ints(stride, n, function, "stride")
+    padding = _ints(padding, n, function, "padding")
     _check_rank(function, input, n)
     default = [
         (length - 1) * s + k - 2 * p for length, k, s, p in zip(input.shape[-n:], kernel, steps, padding, strict=True)
@@ -280,9 +285,9 @@ def _avg_pool(
 ) -> Tensor:
     function = f"avg_pool{n}d"
     _check_tensor(function, "input", input)
-    kernel = ntuple(kernel_size, n, function, "kernel_size")
-    steps = kernel if stride is None or stride == () or stride == [] else ntuple(stride, n, function, "stride")
-    padding = ntuple(padding, n, function, "padding")
+    kernel = _ints(kernel_size, n, function, "kernel_size")
+    steps = kernel if stride is None or stride == () or stride == [] else _ints(stride, n, function, "stride")
+    padding = _ints(padding, n, function, "padding")
     _check_bool(function, "ceil_mode", ceil_mode)
     _check_bool(function, "count_include_pad", count_include_pad)
     if divisor_override is not None:
@@ -297,7 +302,7 @@ def _avg_pool(
     _check_not_empty(function, input, 0 if input.ndim == n + 1 else 1)
     _check_dtype(function, input, (_dtype.int64,))
     geometry = _windows(
-        function, tuple(input.shape[-n:]), kernel, steps, padding, (1,) * n, ceil_mode, count_include_pad, divisor_override
+        function, input._array.shape[-n:], kernel, steps, padding, (1,) * n, ceil_mode, count_include_pad, divisor_override
     )
     return pool.avg_pool(input, geometry, n)
 
@@ -341,7 +346,7 @@ def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Size, stride:
     if abs(norm_type) == math.inf:
         largest = _max_pool(n, input.abs() if norm_type > 0 else -input.abs(), kernel_size, stride, 0, 1, ceil_mode, False)
         return largest if norm_type > 0 else -largest
-    elements = math.prod(ntuple(kernel_size, n, function, "kernel_size"))
+    elements = math.prod(_ints(kernel_size, n, function, "kernel_size"))
     sums = _avg_pool(n, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None) * elements
     # The root's derivative at 0 is infinite; a sum of 0 gets the gradient 0 instead.
     nothing = sums == 0
@@ -384,7 +389,7 @@ def _adaptive_size(function: str, input: Tensor, output_size: OptionalSize, n: i
         output_size = tuple(size if o is None else o for o, size in zip(output_size, sizes, strict=True))
     if isinstance(output_size, (tuple, list)) and len(output_size) != n:
         raise RuntimeError(f"{function}(): output_size must have {n} elements, but got {tuple(output_size)}")
-    size = ntuple(output_size, n, function, "output_size")
+    size = _ints(output_size, n, function, "output_size")
     if min(size) < 0:
         raise RuntimeError(f"{function}(): output_size must not be negative, but got {size}")
     return size
@@ -397,7 +402,7 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: OptionalSize) -> Tens
     _check_rank(function, input, n)
     _check_not_empty(function, input, 1 if n == 3 else input.ndim - n)
     _check_dtype(function, input)
-    return pool.avg_pool(input, pool.adaptive_windows(tuple(input.shape[-n:]), size), n)
+    return pool.avg_pool(input, pool.adaptive_windows(input._array.shape[-n:], size), n)
 
 
 def _adaptive_max_pool(n: int, input: Tensor, output_size: OptionalSize, return_indices: bool) -> Any:
@@ -407,8 +412,8 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: OptionalSize, return_
     _check_rank(function, input, n)
     _check_not_empty(function, input, 1)
     _check_dtype(function, input)
-    _check_plane(function, tuple(input.shape[-n:]))
-    geometry = pool.adaptive_windows(tuple(input.shape[-n:]), size)
+    _check_plane(function, input._array.shape[-n:])
+    geometry = pool.adaptive_windows(input._array.shape[-n:], size)
     return (pool.max_pool_with_indices if return_indices else pool.max_pool)(input, geometry, n)
 
 
