@@ -14,6 +14,7 @@ cdef extern from "resize.h" nogil:
     void c_sample "sample"(...)
     void c_sample_adjoint "sample_adjoint"(...)
     void c_sample_weights "sample_weights"(...)
+    void c_grid_taps "grid_taps"(...)
     int32_t mg_largest(const int32_t *index, int64_t n)
 
 
@@ -157,4 +158,32 @@ def sample_weights(
         c_sample_weights(
             gradient, source, &index[0, 0, 0], &gw[0, 0, 0], batch, channels, size, taps, points,
             plan_threads(batch * channels * points * taps),
+        )
+
+
+def grid_taps(
+    const floating[:, :, ::1] grid, tuple sizes, int taps, int padding, bint align_corners, tuple orders,
+    floating[:, :, ::1] weight, int32_t[:, :, ::1] index,
+):
+    """The weights and elements that sample() needs for the points of a grid.
+
+    grid (N, O, A) in [-1, 1], the last of the A axes (sizes) first; `taps` along each axis: 1 nearest, 2 linear, 4 cubic.
+    padding: 0 zeros, 1 border, 2 reflection. weight (N, taps^A, O) is differentiated orders[a] times by the coordinate of
+    axis a. index, as large or empty if it is not wanted, is the element of each tap in the flat image, -1 outside.
+    """
+    cdef int64_t batch = grid.shape[0], points = grid.shape[1], all_taps = weight.shape[1]
+    cdef int axes = grid.shape[2], a
+    cdef int64_t[3] extent
+    cdef int64_t[3] order
+    cdef int32_t *at = NULL
+    for a in range(axes):
+        extent[a], order[a] = sizes[a], orders[a]
+    if batch * points == 0:
+        return
+    if index.shape[0]:
+        at = &index[0, 0, 0]
+    with nogil:  # about 1 tap a ns
+        c_grid_taps(
+            &grid[0, 0, 0], &extent[0], &order[0], axes, taps, padding, <int> align_corners, &weight[0, 0, 0], at, batch,
+            points, plan_threads(batch * points * (all_taps + 8)),
         )

@@ -216,3 +216,45 @@ def test_sample_rejects_indices_out_of_bounds():
         resize.sample_adjoint(out, weight, index, x)
     with pytest.raises(IndexError):
         resize.sample_weights(out, x, index, weight)
+
+
+def taps_of(grid, sizes, taps, padding, align_corners, orders, with_index):
+    shape = (len(grid), taps ** len(sizes), grid.shape[1])
+    weight, index = np.full(shape, np.nan, grid.dtype), np.full(shape if with_index else (0, 0, 0), 99, np.int32)
+    resize.grid_taps(grid, sizes, taps, padding, align_corners, orders, weight, index)
+    return weight, index
+
+
+@pytest.mark.parametrize("taps", [1, 2, 4])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_grid_taps_of_each_order_are_derivatives_of_the_order_below(taps, padding, align_corners):
+    rng = np.random.default_rng(taps)
+    sizes, h = (3, 4), 1e-6
+    grid = rng.uniform(-1.4, 1.4, (2, 301, 2))
+    for orders in ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (2, 3)):
+        for axis in (0, 1):
+            step = np.array([h * (axis == 1), h * (axis == 0)])  # the grid has the last axis first
+            above, below = (taps_of(grid + s, sizes, taps, padding, align_corners, orders, False)[0] for s in (step, -step))
+            higher = tuple(order + (a == axis) for a, order in enumerate(orders))
+            weight, _ = taps_of(grid, sizes, taps, padding, align_corners, higher, False)
+            error = np.abs((above - below) / (2 * h) - weight).max(1) / (1 + np.abs(weight).max())
+            assert np.quantile(error, 0.99) < 1e-6  # all but points at a jump
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_grid_taps_sum_to_one_within_the_image(dtype):
+    grid = np.random.default_rng(0).uniform(-3, 3, (3, 5000, 3)).astype(dtype)
+    grid[0, 0] = np.nan
+    grid[0, 1] = np.inf
+    grid[0, 2] = -1e30
+    for taps in (1, 2, 4):
+        for padding in (0, 1, 2):
+
+            def run(taps=taps, padding=padding):
+                return np.stack(taps_of(grid, (2, 5, 3), taps, padding, False, (0, 0, 0), True))
+
+            weight, index = on_each_thread_count(run)
+            assert index.min() >= (-1 if padding == 0 or taps == 2 else 0)
+            assert index.max() < 30
+            np.testing.assert_allclose(weight[:, :, 3:].sum(1), 1, atol=2e-5 if dtype == np.float32 else 1e-12)

@@ -2,6 +2,7 @@
 #ifndef MINIGRAD_RESIZE_H
 #define MINIGRAD_RESIZE_H
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,16 @@ static int32_t mg_largest(const int32_t *index, int64_t n) {
     return most;
 }
 
+/* What lies outside of an image that a grid samples. */
+enum { MG_ZEROS, MG_BORDER, MG_REFLECTION };
+
 #define KERNELS "resize_kernels.h"
 #include "multiversion.h"
 
 #define map_planes(x, ...) MG_CALL(map_planes, x)(x, __VA_ARGS__)
 #define sample(x, ...) MG_CALL(sample, x)(x, __VA_ARGS__)
 #define sample_adjoint(g, ...) MG_CALL(sample_adjoint, g)(g, __VA_ARGS__)
+#define grid_taps(g, ...) MG_CALL(grid_taps, g)(g, __VA_ARGS__)
 #define sample_weights(g, ...) MG_CALL(sample_weights, g)(g, __VA_ARGS__)
 
 #endif

@@ -1,26 +1,27 @@
-/* Linear maps along the axes of an image, and samples of an image at given points. Compiled through multiversion.h: see there for
-   REAL, NAME, LANES, VECTOR, IVECTOR, MG_INT.
+/* Linear maps along the axes of an image, and samples of an image at given points. Compiled through multiversion.h: see there
+   for REAL, NAME, LANES, VECTOR, IVECTOR, MG_INT.
 
-   1. map_planes: out[p] = R x[p] C^T for planes x[p] of (height, width), where R (out_height, height) and C (out_width, width) are
-      sparse matrices, given row by row (CSR): output i is the sum over t in [offset[i], offset[i+1]) of weight[t] * input[index[t]].
+   1. map_planes: out[p] = R x[p] C^T for planes x[p] of (height, width), where R (out_height, height) and C (out_width, width)
+      are sparse matrices, given row by row (CSR): output i is the sum over t in [offset[i], offset[i+1]) of
+      weight[t] * input[index[t]].
       Every way to resize or to pad an axis is such a matrix, and its adjoint is the transposed one: there is no second kernel.
       A null offset stands for the identity.
 
-   2. sample, sample_adjoint, sample_weights: out[n, c, o] = sum over k of weight[n, k, o] * x[n, c, index[n, k, o]], bilinear in x and
-      weight, and its two adjoints. A negative index stands for a value of zero outside the image.
+   2. sample, sample_adjoint, sample_weights: out[n, c, o] = sum over k of weight[n, k, o] * x[n, c, index[n, k, o]],
+      bilinear in x and weight, and its two adjoints. A negative index stands for a value of zero outside the image.
 
    Every output element is the work of one thread and is summed in the order of its taps, so no bit depends on their number. */
 
-/* ---- 1. linear maps along axes ---------------------------------------------------------------------------------------------------
+/* ---- 1. linear maps along axes ----------------------------------------------------------------------------------------
 
    One output row at a time: first the rows are combined into a row of the input's width, vectorised over its columns; then the
-   columns of that row. Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring outputs
-   read with their t-th tap mostly lie within 2 * LANES elements, whatever the resizing, down to half the size: two loads and one
-   permutation fetch them (`window` below); often one window serves all taps. Other blocks gather lane by lane. */
+   columns of that row. Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring
+   outputs read with their t-th tap mostly lie within 2 * LANES elements, whatever the resizing, down to half the size: two loads
+   and one permutation fetch them (`window` below); often one window serves all taps. Other blocks gather lane by lane. */
 
 enum NAME(kind) { NAME(window), NAME(partial_window), NAME(scattered) };
 
-/* What LANES neighbouring outputs read. Taps first_tap .. next block's first_tap share one window if shared, else each has its own. */
+/* What LANES neighbouring outputs read. Taps first_tap .. next block's first_tap share one window, or each has its own. */
 typedef struct {
     int64_t first_tap, base;
     int shared, kind;
@@ -41,7 +42,7 @@ typedef struct {
     void *memory;
 } NAME(column_plan);
 
-/* Blocks are of LANES outputs; the last one is moved back to end at the last output, so that a block is short only if out_width is. */
+/* Blocks are of LANES outputs; the last one is moved back to end at the last output: short only if out_width is. */
 MG_INLINE int64_t NAME(block_start)(int64_t block, int64_t out_width) {
     const int64_t start = block * LANES, last = out_width - LANES;
     return start <= last ? start : last > 0 ? last : 0;
@@ -140,7 +141,8 @@ MG_INLINE VECTOR NAME(sum_taps)(VECTOR low, VECTOR high, const MG_INT *lanes, co
 }
 
 /* map_row where the plan is uniform; a constant number of taps unrolls the sums: 1.5 times as fast. */
-MG_INLINE void NAME(map_row_uniform)(const REAL *row, const NAME(column_plan) *plan, REAL *out, int64_t out_width, int64_t taps) {
+MG_INLINE void NAME(map_row_uniform)(const REAL *row, const NAME(column_plan) *plan, REAL *out, int64_t out_width,
+                                 int64_t taps) {
     const MG_INT *lanes = plan->lanes;
     const REAL *weights = plan->weights;
     for (int64_t b = 0; b < plan->count; b++, lanes += taps * LANES, weights += taps * LANES) {
@@ -168,7 +170,8 @@ static void NAME(map_row)(const REAL *row, const NAME(column_plan) *plan, REAL *
         } else for (int64_t t = 0; t < taps; t++) {
             const NAME(tap) *tap = plan->taps + block->first_tap + t;
             const VECTOR low = *(const VECTOR *)(row + tap->base), high = *(const VECTOR *)(row + tap->base + LANES);
-            const VECTOR part = *(const VECTOR *)(weights + t * LANES) * NAME(fetch)(row, low, high, lanes + t * LANES, tap->kind);
+            const VECTOR value = NAME(fetch)(row, low, high, lanes + t * LANES, tap->kind);
+            const VECTOR part = *(const VECTOR *)(weights + t * LANES) * value;
             if (t == 0) sum = part;
             else sum += part;
         }
@@ -263,7 +266,7 @@ static int NAME(map_planes)(const REAL *x, const int64_t *row_offset, const int3
     return 0;
 }
 
-/* ---- 2. samples at given points ------------------------------------------------------------------------------------------------- */
+/* ---- 2. samples at given points ------------------------------------------------------------------------------------- */
 
 MG_INLINE REAL NAME(value_at)(const REAL *plane, int32_t index) {
     const REAL value = plane[index < 0 ? 0 : index];
@@ -294,8 +297,8 @@ static void NAME(sample)(const REAL *x, const REAL *weight, const int32_t *index
 }
 
 /* gx[n, c, s] = sum over (k, o) with index[n, k, o] = s of weight[n, k, o] * g[n, c, o]; gx must come zeroed */
-static void NAME(sample_adjoint)(const REAL *g, const REAL *weight, const int32_t *index, REAL *gx, int64_t batch, int64_t channels,
-                                 int64_t size, int64_t taps, int64_t points, int threads) {
+static void NAME(sample_adjoint)(const REAL *g, const REAL *weight, const int32_t *index, REAL *gx, int64_t batch,
+                                 int64_t channels, int64_t size, int64_t taps, int64_t points, int threads) {
     #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t p = 0; p < batch * channels; p++) {
         const int64_t n = p / channels;
@@ -323,6 +326,131 @@ static void NAME(sample_weights)(const REAL *g, const REAL *x, const int32_t *in
             const REAL *from = g + (n * channels + c) * points, *plane = x + (n * channels + c) * size;
             #pragma omp simd
             for (int64_t o = 0; o < points; o++) to[o] += from[o] * NAME(value_at)(plane, at[o]);
+        }
+    }
+}
+
+/* Where the points of a grid lie: the taps of sample() and their weights, or a derivative of the weights.
+
+   grid (batch, points, axes) holds coordinates in [-1, 1], the last axis of the image first. `taps` along each axis: 1
+   (nearest), 2 (linear) or 4 (cubic convolution with a = -3/4). weight (batch, taps^axes, points) is the product over the axes
+   of the weights along them, differentiated orders[axis] times by the grid's coordinate of that axis: polynomials of the fraction
+   of the pixel coordinate, times a power of its slope, so every order is at hand. index (batch, taps^axes, points), null if not
+   wanted, is the element of each tap, -1 outside. */
+
+enum { NAME(chunk) = 128 };
+
+MG_INLINE REAL NAME(round_down)(REAL x) { return REAL_IS_FLOAT ? floorf(x) : floor(x); }
+MG_INLINE REAL NAME(round_near)(REAL x) { return REAL_IS_FLOAT ? rintf(x) : rint(x); }
+
+/* at[i], held at 0 and last (NaN at 0); slope[i] becomes 0 there. */
+MG_INLINE void NAME(clip_places)(REAL *at, REAL *slope, REAL last, int64_t n) {
+    #pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const int inside = at[i] > 0 && at[i] < last;
+        const REAL above = at[i] > 0 ? at[i] : 0;
+        slope[i] = inside ? slope[i] : 0;
+        at[i] = above < last ? above : last;
+    }
+}
+
+/* at[i], mirrored at the borders until it lies between them; slope[i] changes its sign with each mirror. */
+MG_INLINE void NAME(reflect_places)(REAL *at, REAL *slope, int64_t size, int align_corners, int64_t n) {
+    const REAL low = align_corners ? 0 : (REAL)-0.5, span = align_corners ? size - 1 : size, period = 2 * span;
+    #pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const REAL away = at[i] - low, distance = away < 0 ? -away : away;
+        const REAL rest = span > 0 ? distance - NAME(round_down)(distance / period) * period : 0;
+        const int mirrored = rest >= span, negative = away < 0;
+        at[i] = (mirrored ? period - rest : rest) + low;
+        slope[i] = mirrored != negative ? -slope[i] : slope[i];
+    }
+}
+
+/* The order-th derivative of the weight of tap k at the fraction t, by t. */
+MG_INLINE REAL NAME(tap_weight)(REAL t, int k, int taps, int order) {
+    if (taps == 1) return order == 0;
+    if (taps == 2) return order == 0 ? (k ? t : 1 - t) : order == 1 ? (k ? 1 : -1) : 0;
+    const REAL a = (REAL)-0.75, sign = k > 1 && order % 2 ? -1 : 1;
+    const REAL x = k == 0 ? t + 1 : k == 1 ? t : k == 2 ? 1 - t : 2 - t;
+    if (k == 1 || k == 2)
+        return sign * (order == 0 ? ((a + 2) * x - (a + 3)) * x * x + 1 : order == 1 ? (3 * (a + 2) * x - 2 * (a + 3)) * x
+                       : order == 2 ? 6 * (a + 2) * x - 2 * (a + 3) : order == 3 ? 6 * (a + 2) : 0);
+    return sign * (order == 0 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : order == 1 ? (3 * a * x - 10 * a) * x + 8 * a
+                   : order == 2 ? 6 * a * x - 10 * a : order == 3 ? 6 * a : 0);
+}
+
+/* Elements and weights of the taps along one axis for n points, grid[i * stride]. */
+static void NAME(axis_taps)(const REAL *grid, int64_t stride, int64_t n, int64_t size, int taps, int padding, int align_corners,
+                            int order, REAL weight[4][NAME(chunk)], int32_t element[4][NAME(chunk)]) {
+    const REAL half = align_corners ? (REAL)(size - 1) / 2 : (REAL)size / 2, shift = align_corners ? 0 : (REAL)0.5;
+    REAL at[NAME(chunk)], slope[NAME(chunk)], fraction[NAME(chunk)], tap_at[NAME(chunk)], flat[NAME(chunk)];
+    #pragma omp simd
+    for (int64_t i = 0; i < n; i++) { at[i] = (grid[i * stride] + 1) * half - shift; slope[i] = half; }
+    if (taps < 4 && padding == MG_REFLECTION) NAME(reflect_places)(at, slope, size, align_corners, n);
+    if (taps < 4 && padding != MG_ZEROS) NAME(clip_places)(at, slope, size - 1, n);
+    #pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const REAL whole = taps == 1 ? NAME(round_near)(at[i]) : NAME(round_down)(at[i]);
+        fraction[i] = at[i] - whole;
+        at[i] = taps == 4 ? whole - 1 : whole;
+    }
+    for (int k = 0; k < taps; k++) {
+        #pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            REAL value = NAME(tap_weight)(fraction[i], k, taps, order);
+            for (int m = 0; m < order && m < 4; m++) value *= slope[i];
+            weight[k][i] = value;
+            tap_at[i] = at[i] + k;
+            flat[i] = 0;
+        }
+        if (taps == 4 && padding == MG_REFLECTION) NAME(reflect_places)(tap_at, flat, size, align_corners, n);
+        if (taps == 4 && padding != MG_ZEROS) NAME(clip_places)(tap_at, flat, size - 1, n);
+        #pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            const int inside = tap_at[i] >= 0 && tap_at[i] < size;
+            const REAL safe = inside ? tap_at[i] : -1;
+            element[k][i] = (int32_t)safe;
+        }
+    }
+}
+
+static void NAME(grid_taps)(const REAL *grid, const int64_t *sizes, const int64_t *orders, int axes, int taps, int padding,
+                            int align_corners, REAL *weight, int32_t *index, int64_t batch, int64_t points, int threads) {
+    const int64_t chunks = (points + NAME(chunk) - 1) / NAME(chunk);
+    int64_t total = 1;
+    for (int a = 0; a < axes; a++) total *= taps;
+    #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t job = 0; job < batch * chunks; job++) {
+        const int64_t b = job / chunks, start = job % chunks * NAME(chunk);
+        const int64_t n = points - start < NAME(chunk) ? points - start : NAME(chunk);
+        REAL along[3][4][NAME(chunk)];
+        int32_t element[3][4][NAME(chunk)];
+        for (int a = 0; a < axes; a++)
+            NAME(axis_taps)(grid + (b * points + start) * axes + axes - 1 - a, axes, n, sizes[a], taps, padding, align_corners,
+                            (int)orders[a], along[a], element[a]);
+        for (int64_t k = 0; k < total; k++) {
+            REAL *to = weight + (b * total + k) * points + start;
+            int32_t *at = index ? index + (b * total + k) * points + start : NULL;
+            int64_t rest = k, scale = total;
+            for (int a = 0; a < axes; a++) {
+                scale /= taps;
+                const REAL *w = along[a][rest / scale];
+                const int32_t *e = element[a][rest / scale];
+                const int32_t size = (int32_t)sizes[a];
+                rest %= scale;
+                if (a == 0) memcpy(to, w, n * sizeof(REAL));
+                else {
+                    #pragma omp simd
+                    for (int64_t i = 0; i < n; i++) to[i] *= w[i];
+                }
+                if (!at) continue;
+                if (a == 0) memcpy(at, e, n * sizeof(int32_t));
+                else {
+                    #pragma omp simd
+                    for (int64_t i = 0; i < n; i++) at[i] = at[i] < 0 || e[i] < 0 ? -1 : at[i] * size + e[i];
+                }
+            }
         }
     }
 }

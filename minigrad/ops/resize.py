@@ -94,8 +94,8 @@ def cubic_map(size: int, out_size: int, scale: float | None, align_corners: bool
     return AxisMap.from_taps(size, index, np.stack(cubic_weights(part), 1))
 
 
-def cubic_weights(t):
-    """The four weights of cubic convolution at -1, 0, 1, 2 for a point at t in [0, 1): polynomials in t, array or Tensor.
+def cubic_weights(t: np.ndarray) -> list[np.ndarray]:
+    """The four weights of cubic convolution at -1, 0, 1, 2 for a point at t in [0, 1): polynomials in t.
 
     The kernel is (a+2)|x|^3 - (a+3)|x|^2 + 1 up to |x| = 1, then a|x|^3 - 5a|x|^2 + 8a|x| - 4a up to 2; a = -3/4.
     """

@@ -12,16 +12,15 @@ The index (N, K, O), int32, is a constant; -1 stands for an element outside the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minigrad._ext import resize
 from minigrad._ext.engine import Function, apply, from_array
 from minigrad._ext.memory import empty_array
-from minigrad.ops.resize import cubic_weights
-from minigrad.ops.shape import cat
+from minigrad.ops.shape import stack
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -97,125 +96,55 @@ def sample_weights(g: Tensor, x: Tensor, index: np.ndarray) -> Tensor:
     return apply(SampleWeightsFunction(index), g, x)
 
 
-def _reflect(at: np.ndarray, size: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates reflected at the centers (align_corners) or edges of the outer pixels until they lie between; their slope."""
-    low, span = (0.0, size - 1.0) if align_corners else (-0.5, float(size))
-    if span == 0:
-        return np.zeros_like(at), np.zeros_like(at)
-    away = at - at.dtype.type(low)
-    rest = np.fmod(np.abs(away), at.dtype.type(2 * span))
-    mirrored = rest >= span
-    inside = np.where(mirrored, at.dtype.type(2 * span) - rest, rest) + at.dtype.type(low)
-    return inside, np.where(mirrored, -np.sign(away), np.where(away < 0, -1, 1)).astype(at.dtype)
+class GridGeometry(NamedTuple):
+    """How a grid samples an image: its axes' sizes, and the modes of grid_sample."""
+
+    sizes: tuple[int, ...]
+    mode: str
+    padding_mode: str
+    align_corners: bool
 
 
-def _clip(at: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates held within [0, size - 1], NaN at 0, and the slope, which is 0 on the border already."""
-    inside = (at > 0) & (at < size - 1)
-    return np.fmin(np.fmax(at, 0), size - 1).astype(at.dtype), inside.astype(at.dtype)
+TAPS = {"nearest": 1, "bilinear": 2, "bicubic": 4}
+PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
+HIGHEST_ORDER = {"nearest": 0, "bilinear": 1, "bicubic": 3}
 
 
-def _pixel_coordinates(
-    grid: np.ndarray, sizes: Sequence[int], padding_mode: str, align_corners: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates of the grid's points, padded, and their derivative by the grid. grid (..., d), the last axis first."""
-    at, slope = np.empty(grid.shape, grid.dtype), np.empty(grid.shape, grid.dtype)
-    real = grid.dtype.type
-    with np.errstate(invalid="ignore", over="ignore"):
-        for axis, size in enumerate(reversed(sizes)):
-            half = real((size - 1) / 2 if align_corners else size / 2)
-            place = (grid[..., axis] + real(1)) * half
-            if not align_corners:
-                place -= real(0.5)
-            by = half
-            if padding_mode == "reflection":
-                place, sign = _reflect(place, size, align_corners)
-                by = by * sign
-            if padding_mode != "zeros":
-                place, sign = _clip(place, size)
-                by = by * sign
-            at[..., axis], slope[..., axis] = place, by
-    return at, slope
+class GridWeightsFunction(Function):
+    """The weights of the taps, differentiated orders[axis] times by the coordinate of each axis of the image.
 
+    They are piecewise polynomials, whose derivatives are weights of a higher order: closed under differentiation.
+    """
 
-def _element(at: np.ndarray, size: int, padding_mode: str, align_corners: bool) -> np.ndarray:
-    """The elements (int64) at whole coordinates of one axis, -1 where they are outside."""
-    if padding_mode == "zeros":
-        with np.errstate(invalid="ignore"):
-            return np.where((at >= 0) & (at < size), at, -1).astype(np.int64)
-    if padding_mode == "reflection":
-        with np.errstate(invalid="ignore"):
-            at, _ = _reflect(at, size, align_corners)
-    return _clip(at, size)[0].astype(np.int64)
-
-
-def _combine(elements: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
-    """The flat index (N, K, O) of every combination of one element of each axis, (N, taps, O) each."""
-    flat = elements[0]
-    for element, size in zip(elements[1:], sizes[1:]):
-        pairs = np.where((flat[:, :, None] < 0) | (element[:, None] < 0), -1, flat[:, :, None] * size + element[:, None])
-        flat = pairs.reshape(flat.shape[0], flat.shape[1] * element.shape[1], flat.shape[2])
-    return np.ascontiguousarray(flat, np.int32)
-
-
-class FractionFunction(Function):
-    """How far behind the pixel before it each point of the grid lies: the pixel coordinate less a constant integer."""
-
-    def __init__(self, pixel: np.ndarray, slope: np.ndarray) -> None:
-        self.pixel = pixel
-        self.slope = slope
+    def __init__(self, geometry: GridGeometry, orders: tuple[int, ...]) -> None:
+        self.geometry = geometry
+        self.orders = orders
 
     def forward(self, grid: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            return self.pixel - np.floor(self.pixel)
+        sizes, mode, padding_mode, align_corners = self.geometry
+        batch, axes = grid.shape[0], grid.shape[-1]
+        flat = np.ascontiguousarray(grid).reshape(batch, math.prod(grid.shape[1:-1]), axes)
+        shape = (batch, TAPS[mode] ** axes, flat.shape[1])
+        weight = empty_array(shape, grid.dtype)
+        self.index = empty_array((0, 0, 0) if any(self.orders) else shape, np.dtype(np.int32))
+        resize.grid_taps(flat, sizes, TAPS[mode], PADDINGS[padding_mode], align_corners, self.orders, weight, self.index)
+        return weight
 
-    def backward(self, g: Tensor) -> Tensor:
-        return g * from_array(self.slope)
-
-
-class OnesFunction(Function):
-    """Weights of one that depend on the grid with a derivative of zero: rounding is flat."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-    def forward(self, grid: np.ndarray) -> np.ndarray:
-        self.grid_shape, self.dtype = grid.shape, grid.dtype
-        return np.ones(self.shape, grid.dtype)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return from_array(np.zeros(self.grid_shape, self.dtype))
+    def backward(self, g: Tensor, grid: Tensor) -> Tensor:
+        columns = []
+        for axis in reversed(range(len(self.orders))):  # the grid's first column is the image's last axis
+            orders = tuple(order + (a == axis) for a, order in enumerate(self.orders))
+            if orders[axis] > HIGHEST_ORDER[self.geometry.mode]:
+                columns.append(from_array(np.zeros((g.shape[0], g.shape[2]), grid.dtype.np)))
+            else:
+                columns.append((g * apply(GridWeightsFunction(self.geometry, orders), grid)).sum(1))
+        return stack(columns, -1).reshape(grid.shape)
 
 
 def grid_sample(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
-    """x (N, C, [D,] H, W) at the points of grid (N, [OD,] OH, OW, d), in [-1, 1], last axis first -> (N, C, [OD,] OH, OW).
-
-    The weights of the taps are polynomials of the grid in differentiable operators, the samples are bilinear: any order of
-    derivative is right, for x and for grid.
-    """
+    """x (N, C, [D,] H, W) at the points of grid (N, [OD,] OH, OW, A), in [-1, 1], last axis first -> (N, C, [OD,] OH, OW)."""
     batch, channels, *sizes = x.shape
-    points = grid.shape[1:-1]
-    count = int(np.prod(points))
-    coordinate_padding = "zeros" if mode == "bicubic" else padding_mode
-    pixel, slope = _pixel_coordinates(grid._array, sizes, coordinate_padding, align_corners)
-    taps = {"nearest": (0,), "bilinear": (0, 1), "bicubic": (-1, 0, 1, 2)}[mode]
-    whole = np.rint(pixel) if mode == "nearest" else np.floor(pixel)
-    elements, weight = [], None
-    part = None if mode == "nearest" else apply(FractionFunction(pixel, slope), grid)
-    for axis, size in enumerate(sizes):
-        column = len(sizes) - 1 - axis
-        at = whole[..., column].reshape(batch, 1, count) + np.array(taps, pixel.dtype)[:, None]
-        tap_padding = "zeros" if mode == "bilinear" else padding_mode
-        elements.append(_element(at, size, tap_padding, align_corners))
-        if part is not None:
-            t = part[..., column].reshape(batch, 1, count)
-            along = cat(cubic_weights(t) if mode == "bicubic" else [1 - t, t], 1)  # (N, taps, O)
-            if weight is None:
-                weight = along
-            else:
-                weight = (weight.unsqueeze(2) * along.unsqueeze(1)).reshape(batch, weight.shape[1] * len(taps), count)
-    index = _combine(elements, sizes)
-    if weight is None:
-        weight = apply(OnesFunction(index.shape), grid)
-    flat = sample(x.reshape(batch, channels, int(np.prod(sizes))), weight, index)
-    return flat.reshape(batch, channels, *points)
+    node = GridWeightsFunction(GridGeometry(tuple(sizes), mode, padding_mode, align_corners), (0,) * len(sizes))
+    weight = apply(node, grid)
+    flat = sample(x.reshape(batch, channels, math.prod(sizes)), weight, node.index)
+    return flat.reshape(batch, channels, *grid.shape[1:-1])
