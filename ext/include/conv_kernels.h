@@ -146,16 +146,20 @@ static const NAME(conv_weight_lines_t) NAME(conv_weight_lines_table)[9] = {
 static const NAME(conv_micro_t) NAME(conv_micro_table)[CONV_ROWS + 1] = CONV_TABLE(conv_micro);
 static const NAME(conv_weight_micro_t) NAME(conv_weight_micro_table)[CONV_ROWS + 1] = CONV_TABLE(conv_weight_micro);
 
-/* row[j] = source[start + j * step] for j < n, 0 where that is outside of [0, size) */
-MG_INLINE void NAME(conv_fill_row)(REAL *row, int64_t n, const REAL *source, int64_t start, int64_t step, int64_t size) {
-    int64_t from = start < 0 ? conv_min(n, (-start + step - 1) / step) : 0, to = from;
-    if (start < size) to = conv_min(n, (size - 1 - start) / step + 1);
-    if (to < from) to = from;
+/* Which elements j < n of a row, start + j * step in the source, lie in [0, size): those from *from up to *to. */
+static void NAME(conv_inside)(int64_t n, int64_t start, int64_t step, int64_t size, int64_t *from, int64_t *to) {
+    *from = start < 0 ? conv_min(n, (-start + step - 1) / step) : 0;
+    *to = start < size ? conv_min(n, (size - 1 - start) / step + 1) : 0;
+    if (*to < *from) *to = *from;
+}
+
+/* row[j] = source[j * step] for from <= j < to, 0 elsewhere */
+MG_INLINE void NAME(conv_fill_row)(REAL *row, int64_t n, const REAL *source, int64_t step, int64_t from, int64_t to) {
     for (int64_t j = 0; j < from; j++) row[j] = 0;
     if (step == 1)
-        for (int64_t j = from; j < to; j++) row[j] = source[start + j];
+        for (int64_t j = from; j < to; j++) row[j] = source[j];
     else
-        for (int64_t j = from; j < to; j++) row[j] = source[start + j * step];
+        for (int64_t j = from; j < to; j++) row[j] = source[j * step];
     for (int64_t j = to; j < n; j++) row[j] = 0;
 }
 
@@ -169,18 +173,21 @@ static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel,
             REAL *plane = strip + c * g->channel + n * g->plane;
             for (int64_t pd = 0; pd < D->phases; pd++)
                 for (int64_t ph = 0; ph < H->phases; ph++)
-                    for (int64_t pw = 0; pw < W->phases; pw++, plane += g->length[0] * g->length[1] * g->length[2])
+                    for (int64_t pw = 0; pw < W->phases; pw++, plane += g->length[0] * g->length[1] * g->length[2]) {
+                        const int64_t at_w = m[2] * W->step + W->lo + pw * W->unit, n_w = a[2] + W->reach;
+                        int64_t first, end;
+                        NAME(conv_inside)(n_w, at_w, W->step, size[2], &first, &end);
                         for (int64_t d = 0; d < a[0] + D->reach; d++)
                             for (int64_t h = 0; h < a[1] + H->reach; h++) {
                                 const int64_t at_d = (m[0] + d) * D->step + D->lo + pd * D->unit;
                                 const int64_t at_h = (m[1] + h) * H->step + H->lo + ph * H->unit;
-                                const int64_t at_w = m[2] * W->step + W->lo + pw * W->unit, n_w = a[2] + W->reach;
                                 REAL *row = plane + (d * g->length[1] + h) * g->length[2];
                                 if (at_d < 0 || at_d >= size[0] || at_h < 0 || at_h >= size[1])
                                     for (int64_t j = 0; j < n_w; j++) row[j] = 0;
                                 else
-                                    NAME(conv_fill_row)(row, n_w, from + (at_d * size[1] + at_h) * size[2], at_w, W->step, size[2]);
+                                    NAME(conv_fill_row)(row, n_w, from + (at_d * size[1] + at_h) * size[2] + at_w, W->step, first, end);
                             }
+                    }
         }
 }
 
@@ -259,7 +266,7 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
     conv_grid *grids = malloc(phases * sizeof(conv_grid));
     if (!grids) return -1;
     conv_arena arena = {scratch, 0};
-    int64_t count = 0, jobs = 0, strip = 0, tile = 0, gathered = 0;
+    int64_t count = 0, jobs = 0, strip = 0, tile = 0, gathered = 0, most_lines = 0;
     for (int64_t p = 0; p < phases; p++) {
         conv_grid *g = &grids[count];
         int64_t rest = p, points = 1;
@@ -281,12 +288,14 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
         if (runs > tile) tile = runs;
         if (in * g->channel > strip) strip = in * g->channel;
         if (g->level == CONV_GATHER && g->K > gathered) gathered = g->K;
+        most_lines = most_lines > g->images * g->tile[0] * g->tile[1] ? most_lines : g->images * g->tile[0] * g->tile[1];
         if (scratch) conv_offsets(g, in, s.kernel, g->offset, g->k);
     }
     int64_t *in_order = conv_take(&arena, gathered * sizeof(int64_t)); /* offsets into a panel of gathered columns */
     const int64_t strip_bytes = conv_round_up((strip + columns + LANES) * sizeof(REAL), 64);
     const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64), panel_bytes = conv_round_up(gathered * columns * sizeof(REAL), 64);
-    const int64_t each = strip_bytes + tile_bytes + panel_bytes;
+    const int64_t lines_bytes = conv_round_up(2 * most_lines * sizeof(int64_t), 64);
+    const int64_t each = strip_bytes + tile_bytes + panel_bytes + lines_bytes;
     char *own = conv_take(&arena, each * threads);
     if (!scratch) {
         free(grids);
@@ -307,6 +316,7 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
         for (int64_t job = 0; job < jobs; job++) {
             REAL *const source = (REAL *)(own + CONV_THREAD * each), *const result = (REAL *)((char *)source + strip_bytes);
             REAL *const panel = (REAL *)((char *)result + tile_bytes);
+            int64_t *const line_from = (int64_t *)((char *)panel + panel_bytes), *const line_to = line_from + most_lines;
             const conv_grid *g = grids;
             while (g + 1 < grids + count && g[1].first_job <= job) g++;
             int64_t rest = job - g->first_job, m[3], a[3];
@@ -320,6 +330,17 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
             int64_t length;
             const int64_t lines = images * a[0] * a[1], runs = conv_run(g, a, images, g->level, &length);
             const int64_t run = conv_round_up(length, columns), row = runs * run, lines_of_run = lines / runs;
+            const int64_t step = g->axis[2].to_step, y_image = s.groups * channels * to_size;
+            for (int64_t i = 0, n = 0; n < images; n++) /* where each line lies in `result`, and where it goes */
+                for (int64_t d = m[0]; d < m[0] + a[0]; d++)
+                    for (int64_t h = m[1]; h < m[1] + a[1]; h++, i++) {
+                        const int64_t r = i / lines_of_run;
+                        line_from[i] = g->level == CONV_GATHER
+                                           ? i * a[2]
+                                           : r * run + conv_line(g, a, i) - conv_line(g, a, r * lines_of_run);
+                        line_to[i] = n * y_image + (g->axis[0].to + d * g->axis[0].to_step) * to[1] * to[2] +
+                                     (g->axis[1].to + h * g->axis[1].to_step) * to[2] + g->axis[2].to + m[2] * step;
+                    }
             for (int64_t b = blocks * chunk / g->chunks; b < blocks * (chunk + 1) / g->chunks; b++) {
                 const REAL *weights = (const REAL *)g->packed + (group * blocks + b) * g->K * rows;
                 for (int64_t r = 0; r < runs; r++)
@@ -330,17 +351,13 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
                         } else
                             micro(g->K, weights, source + conv_line(g, a, r * lines_of_run) + q, g->offset, result + r * run + q, row);
                     }
-                const int64_t first = b * rows, here = conv_min(rows, channels - first), step = g->axis[2].to_step;
+                const int64_t first = b * rows, here = conv_min(rows, channels - first);
                 for (int64_t o = 0; o < here; o++) {
                     const REAL add = bias ? bias[group * channels + first + o] : 0;
+                    REAL *const plane = y + (n0 * s.groups + group) * channels * to_size + (first + o) * to_size;
                     for (int64_t i = 0; i < lines; i++) {
-                        const int64_t r = i / lines_of_run, n = i / a[1] / a[0];
-                        const REAL *src = result + o * row + r * run;
-                        src += g->level == CONV_GATHER ? i * a[2] : conv_line(g, a, i) - conv_line(g, a, r * lines_of_run);
-                        REAL *dst = y + ((n0 + n) * s.groups + group) * channels * to_size + (first + o) * to_size;
-                        dst += (g->axis[0].to + (m[0] + i / a[1] % a[0]) * g->axis[0].to_step) * to[1] * to[2];
-                        dst += (g->axis[1].to + (m[1] + i % a[1]) * g->axis[1].to_step) * to[2];
-                        dst += g->axis[2].to + m[2] * step;
+                        const REAL *src = result + o * row + line_from[i];
+                        REAL *dst = plane + line_to[i];
                         if (step == 1)
                             for (int64_t j = 0; j < a[2]; j++) dst[j] = src[j] + add;
                         else
@@ -478,7 +495,10 @@ static void NAME(unfold)(const REAL *x, REAL *columns, const conv_geometry *s, i
     for (int64_t job = 0; job < s->N * s->C * kernel; job++) {
         const int64_t k = job % kernel, nc = job / kernel;
         const int64_t tap[3] = {k / s->kernel[2] / s->kernel[1], k / s->kernel[2] % s->kernel[1], k % s->kernel[2]};
+        const int64_t at_w = tap[2] * s->dilation[2] - s->padding[2];
         REAL *row = columns + job * s->out[0] * s->out[1] * s->out[2];
+        int64_t from, to;
+        NAME(conv_inside)(s->out[2], at_w, s->stride[2], s->image[2], &from, &to);
         for (int64_t d = 0; d < s->out[0]; d++)
             for (int64_t h = 0; h < s->out[1]; h++, row += s->out[2]) {
                 const int64_t at_d = d * s->stride[0] - s->padding[0] + tap[0] * s->dilation[0];
@@ -486,8 +506,8 @@ static void NAME(unfold)(const REAL *x, REAL *columns, const conv_geometry *s, i
                 if (at_d < 0 || at_d >= s->image[0] || at_h < 0 || at_h >= s->image[1])
                     for (int64_t j = 0; j < s->out[2]; j++) row[j] = 0;
                 else
-                    NAME(conv_fill_row)(row, s->out[2], x + nc * image + (at_d * s->image[1] + at_h) * s->image[2],
-                                        tap[2] * s->dilation[2] - s->padding[2], s->stride[2], s->image[2]);
+                    NAME(conv_fill_row)(row, s->out[2], x + nc * image + (at_d * s->image[1] + at_h) * s->image[2] + at_w,
+                                        s->stride[2], from, to);
             }
     }
 }
@@ -503,8 +523,8 @@ static void NAME(fold)(const REAL *columns, REAL *x, const conv_geometry *s, int
         for (int64_t k = 0; k < kernel; k++) {
             const int64_t tap[3] = {k / s->kernel[2] / s->kernel[1], k / s->kernel[2] % s->kernel[1], k % s->kernel[2]};
             const int64_t start = tap[2] * s->dilation[2] - s->padding[2], S = s->stride[2], W = s->image[2];
-            int64_t from = start < 0 ? conv_min(s->out[2], (-start + S - 1) / S) : 0;
-            int64_t to = start < W ? conv_min(s->out[2], (W - 1 - start) / S + 1) : from;
+            int64_t from, to;
+            NAME(conv_inside)(s->out[2], start, S, W, &from, &to);
             for (int64_t d = 0; d < s->out[0]; d++)
                 for (int64_t h = 0; h < s->out[1]; h++, row += s->out[2]) {
                     const int64_t at_d = d * s->stride[0] - s->padding[0] + tap[0] * s->dilation[0];
