@@ -613,6 +613,14 @@ def test_error_names_the_path():
     assert str(raised(Lin(3, 4), mg.ones(2, 5))) == "Lin(3): expected 3 features, got 5"
 
 
+def test_located_error_can_be_pickled():
+    class Local(Raising):
+        pass
+
+    error = pickle.loads(pickle.dumps(raised(nested(Local(ValueError("bad"))), mg.ones(2, 2))))
+    assert (type(error), str(error)) == (ValueError, "features.1.0 (Local()): bad")
+
+
 def test_error_of_a_container_itself_names_its_class():
     Lin = make_linear(mg)
     net = nn.Sequential(Lin(3, 4), nn.ModuleList([Lin(1, 1)]))

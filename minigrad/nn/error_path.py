@@ -6,7 +6,7 @@ out extends the path by the names that lead to the one before. Nothing is done w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minigrad.nn.module import Module
@@ -33,8 +33,16 @@ class _Origin:
                 return True
         return False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickled or copied exception keeps its text and forgets the modules, which may not be picklable."""
+        return _no_origin, ()
+
     def compose(self) -> str:
         return f"{self.path} ({self.description})" if self.path else self.description
+
+
+def _no_origin() -> None:
+    return None
 
 
 def locate(error: Exception, module: Module) -> None:
