@@ -85,6 +85,27 @@ cdef cnp.ndarray product(cnp.ndarray a, bint transpose_a, cnp.ndarray b, bint tr
     return out
 
 
+cdef cnp.ndarray sum_of_rows(cnp.ndarray x):
+    """The sum of the rows of a matrix, in order: a row of ones @ x."""
+    x = usable(x)
+    cdef Operand ones, y = operand(x, False)
+    cdef cnp.npy_intp[1] shape
+    cdef cnp.ndarray out
+    cdef float one = 1
+    cdef double double_one = 1
+    shape[0] = y.columns
+    out = empty(1, shape, cnp.PyArray_TYPE(x))
+    ones.batch, ones.rows, ones.columns = 1, 1, y.rows
+    ones.by_batch, ones.by_row, ones.by_column = 0, 0, 0
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        ones.data = &one
+        run[float](NULL, ones, y, NULL, 0, 0, cnp.PyArray_DATA(out))
+    else:
+        ones.data = &double_one
+        run[double](NULL, ones, y, NULL, 0, 0, cnp.PyArray_DATA(out))
+    return out
+
+
 def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
     """a @ b + bias, (M, K) @ (K, N) -> (M, N) or (B, M, K) @ (B, K, N) -> (B, M, N).
 

@@ -6,7 +6,7 @@ difference is speed for small tensors.
 cimport numpy as cnp
 
 from minigrad._ext.engine cimport Function, TensorBase, attach, edge_of, grad_enabled, needs_grad, wrap
-from minigrad._ext.gemm cimport product
+from minigrad._ext.gemm cimport product, sum_of_rows
 
 cnp.import_array()
 
@@ -42,12 +42,18 @@ cdef class LinearFunction(Function):
     """x @ w.T + b: (R, I) @ (I, O) + (O,) -> (R, O). gx = g @ w, gw = g.T @ x, gb = the sum of g's rows."""
 
     cdef object run_backward(self, object g, bint create_graph):
+        cdef object gb = None
+        cdef bint few
         self.check_saved()
         x, w = self.saved
+        if self.needs(2):
+            # few rows may be added one after the other; many are added in blocks, which rounds less
+            few = cnp.PyArray_DIM((<TensorBase> g)._array, 0) <= 512
+            gb = sum_rows(g, 0) if create_graph or not few else wrap(sum_of_rows((<TensorBase> g)._array))
         return (
             multiply(g, w, False, False) if self.needs(0) else None,
             multiply(g, x, True, False) if self.needs(1) else None,
-            sum_rows(g, 0) if self.needs(2) else None,
+            gb,
         )
 
 
