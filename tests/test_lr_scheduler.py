@@ -14,6 +14,7 @@ SCHEDULES = {
     "ExponentialLR": [{"gamma": 0.93}],
     "PolynomialLR": [{}, {"total_iters": 30, "power": 2.0}],
     "CosineAnnealingLR": [{"T_max": 10}, {"T_max": 13, "eta_min": 0.01}],
+    "CosineAnnealingWarmRestarts": [{"T_0": 6}, {"T_0": 4, "T_mult": 2, "eta_min": 0.01}],
     "LambdaLR": [{"lr_lambda": lambda t: 0.9**t}, {"lr_lambda": [lambda t: 1 / (t + 1), lambda t: t]}],
     "MultiplicativeLR": [{"lr_lambda": lambda t: 0.95 if t % 2 else 1.01}],
     "OneCycleLR": [
@@ -155,6 +156,20 @@ def test_epoch_argument_uses_the_closed_form(lib):
     assert scheduler.get_last_lr() == [0.1 * 0.25, 0.3 * 0.25]
 
 
+@pytest.mark.parametrize("t_mult", [1, 2, 3])
+def test_warm_restarts_by_fractions_are_those_of_torch(torch, t_mult):
+    rates = []
+    for lib in (mg, torch):
+        optimizer = make_optimizer(lib)
+        scheduler = lib.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 5, t_mult)
+        rates.append([(scheduler.step(i / 3), scheduler.get_last_lr(), scheduler.T_i) for i in range(100)])
+        with pytest.raises(ValueError, match="Expected non-negative epoch, but got -1"):
+            scheduler.step(-1)
+    for (_, ours, period), (_, theirs, expected) in zip(*rates, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-9)
+        assert period == expected
+
+
 def test_own_schedule(lib):
     class Harmonic(lib.optim.lr_scheduler.LRScheduler):
         def get_lr(self):
@@ -179,6 +194,8 @@ def test_own_schedule(lib):
         (ValueError, lambda s, o: s.ReduceLROnPlateau(o, "avg"), "mode avg is unknown!"),
         (ValueError, lambda s, o: s.ReduceLROnPlateau(o, threshold_mode="x"), "threshold mode x is unknown!"),
         (ValueError, lambda s, o: s.ReduceLROnPlateau(o, min_lr=[0.0]), "expected 2 min_lrs, got 1"),
+        (ValueError, lambda s, o: s.CosineAnnealingWarmRestarts(o, 0), "Expected positive integer T_0, but got 0"),
+        (ValueError, lambda s, o: s.CosineAnnealingWarmRestarts(o, 3, 0), "Expected integer T_mult >= 1, but got 0"),
         (ValueError, lambda s, o: s.OneCycleLR(o, 0.1), "You must define either total_steps OR"),
         (ValueError, lambda s, o: s.OneCycleLR(o, 0.1, total_steps=0), "Expected positive integer total_steps, but got 0"),
         (
