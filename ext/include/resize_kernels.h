@@ -14,10 +14,10 @@
 
 /* ---- 1. linear maps along axes ----------------------------------------------------------------------------------------
 
-   One output row at a time: first the rows are combined into a row of the input's width, vectorised over its columns; then the
-   columns of that row. Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring
-   outputs read with their t-th tap mostly lie within 2 * LANES elements, whatever the resizing, down to half the size: two loads
-   and one permutation fetch them (`window` below); often one window serves all taps. Other blocks gather lane by lane. */
+   One output row at a time: first the rows are combined into a row of the input's width, vectorised over its columns; then
+   the columns of that row. Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring
+   outputs read with their t-th tap mostly lie within 2 * LANES elements, whatever the resizing, down to half the size: two
+   loads and one permutation fetch them (`window` below); often one window serves all taps. Other blocks gather lane by lane. */
 
 enum NAME(kind) { NAME(window), NAME(partial_window), NAME(scattered) };
 
@@ -333,10 +333,10 @@ static void NAME(sample_weights)(const REAL *g, const REAL *x, const int32_t *in
 /* Where the points of a grid lie: the taps of sample() and their weights, or a derivative of the weights.
 
    grid (batch, points, axes) holds coordinates in [-1, 1], the last axis of the image first. `taps` along each axis: 1
-   (nearest), 2 (linear) or 4 (cubic convolution with a = -3/4). weight (batch, taps^axes, points) is the product over the axes
-   of the weights along them, differentiated orders[axis] times by the grid's coordinate of that axis: polynomials of the fraction
-   of the pixel coordinate, times a power of its slope, so every order is at hand. index (batch, taps^axes, points), null if not
-   wanted, is the element of each tap, -1 outside. */
+   (nearest), 2 (linear) or 4 (cubic convolution with a = -3/4). weight (batch, taps^axes, points) is the product over the
+   axes of the weights along them, differentiated orders[axis] times by the grid's coordinate of that axis: polynomials of
+   the fraction of the pixel coordinate, times a power of its slope, so every order is at hand. index (batch, taps^axes,
+   points), null if not wanted, is the element of each tap, -1 outside. */
 
 enum { NAME(chunk) = 128 };
 

@@ -121,11 +121,11 @@ from .pooling import MaxPool3d as MaxPool3d
 from .pooling import MaxUnpool1d as MaxUnpool1d
 from .pooling import MaxUnpool2d as MaxUnpool2d
 from .pooling import MaxUnpool3d as MaxUnpool3d
-from .sparse import Embedding as Embedding
 from .softmax import LogSoftmax as LogSoftmax
 from .softmax import Softmax as Softmax
 from .softmax import Softmax2d as Softmax2d
 from .softmax import Softmin as Softmin
+from .sparse import Embedding as Embedding
 from .upsampling import Upsample as Upsample
 from .upsampling import UpsamplingBilinear2d as UpsamplingBilinear2d
 from .upsampling import UpsamplingNearest2d as UpsamplingNearest2d

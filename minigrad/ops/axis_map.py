@@ -7,6 +7,7 @@ order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ class AxisMap:
         self.offset = np.ascontiguousarray(offset, np.int64)
         self.index = np.ascontiguousarray(index, np.int32)
         self.weight = np.ascontiguousarray(weight)
+        self.arrays = (self.offset, self.index, self.weight)
 
     @classmethod
     def from_taps(cls, size: int, index: np.ndarray, weight: np.ndarray) -> AxisMap:
@@ -58,17 +60,17 @@ class AxisMap:
 
 Maps = Sequence[AxisMap | None]
 
-NO_MAP = (np.zeros(0, np.int64), np.zeros(0, np.int32))
+# The identity, as the kernel takes it.
+NO_MAP = {
+    np.dtype(real): (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, real)) for real in (np.float32, np.float64)
+}
 
 
 def _map_planes(x: np.ndarray, rows: AxisMap | None, columns: AxisMap | None) -> np.ndarray:
     """x (P, H, W) -> (P, OH, OW)."""
-    none = (*NO_MAP, np.zeros(0, x.dtype))
     planes, height, width = x.shape
     out = empty_array((planes, rows.out_size if rows else height, columns.out_size if columns else width), x.dtype)
-    row_arrays = (rows.offset, rows.index, rows.weight) if rows else none
-    column_arrays = (columns.offset, columns.index, columns.weight) if columns else none
-    resize.map_planes(x, *row_arrays, *column_arrays, out)
+    resize.map_planes(x, *(rows.arrays if rows else NO_MAP[x.dtype]), *(columns.arrays if columns else NO_MAP[x.dtype]), out)
     return out
 
 
@@ -79,12 +81,12 @@ def _map_array(x: np.ndarray, maps: Maps) -> np.ndarray:
     for axis, axis_map in zip(range(x.ndim - len(maps), x.ndim - 2), maps):
         if axis_map is not None:
             lead, rest = x.shape[:axis], x.shape[axis + 1 :]
-            planes = x.reshape(int(np.prod(lead)), axis_map.size, int(np.prod(rest)))
+            planes = x.reshape(math.prod(lead), axis_map.size, math.prod(rest))
             x = _map_planes(planes, axis_map, None).reshape(*lead, axis_map.out_size, *rest)
     if len(maps) == 1 or maps[-2] is None:  # one tall plane: no row is combined
-        planes = x.reshape(1, int(np.prod(x.shape[:-1])), x.shape[-1])
+        planes = x.reshape(1, math.prod(x.shape[:-1]), x.shape[-1])
         return _map_planes(planes, None, maps[-1]).reshape(shape)
-    planes = x.reshape(int(np.prod(x.shape[:-2])), *x.shape[-2:])
+    planes = x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:])
     return _map_planes(planes, maps[-2], maps[-1]).reshape(shape)
 
 

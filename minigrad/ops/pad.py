@@ -85,7 +85,7 @@ def pad(x: Tensor, pads: Pads, mode: str, value: float) -> Tensor:
     if mode == "constant" and not floats:
         return apply(IntegerConstantPadFunction(pads, value), x)
     dtype = x.dtype.np if floats else np.dtype(np.float32)
-    sizes = x.shape[x.ndim - len(pads) :]
+    sizes = tuple(x.shape)[x.ndim - len(pads) :]
     maps = [pad_map(mode, size, before, after, dtype) for size, (before, after) in zip(sizes, pads)]
     if not any(maps):
         return clone(x)

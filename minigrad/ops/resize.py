@@ -180,7 +180,7 @@ def interpolate(
     dtype = x.dtype.np if x.is_floating_point() else np.dtype(np.float32)
     make = (SMALL_MAPS if len(out_sizes) == 2 and sum(out_sizes) <= SMALL_IMAGE else MAPS).get(mode)
     maps = []
-    for size, out_size, scale in zip(x.shape[x.ndim - len(out_sizes) :], out_sizes, scales):
+    for size, out_size, scale in zip(tuple(x.shape)[x.ndim - len(out_sizes) :], out_sizes, scales):
         arguments = (size, out_size, scale, align_corners, dtype)
         maps.append(antialias_map(mode, *arguments) if antialias else make(*arguments))
     return map_axes(x, maps)

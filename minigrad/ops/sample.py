@@ -147,4 +147,4 @@ def grid_sample(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_cor
     node = GridWeightsFunction(GridGeometry(tuple(sizes), mode, padding_mode, align_corners), (0,) * len(sizes))
     weight = apply(node, grid)
     flat = sample(x.reshape(batch, channels, math.prod(sizes)), weight, node.index)
-    return flat.reshape(batch, channels, *grid.shape[1:-1])
+    return flat.reshape(batch, channels, *tuple(grid.shape)[1:-1])

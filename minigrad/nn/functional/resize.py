@@ -77,7 +77,8 @@ def _check_mode(mode: str, axes: int, align_corners: bool, antialias: bool) -> N
 
 
 def _check_input(input: Tensor, mode: str, wanted: Sequence[int]) -> None:
-    shape, sizes = tuple(input.shape), tuple(input.shape[2:])
+    shape = tuple(input.shape)
+    sizes = shape[2:]
     if mode == "area":
         if any(value < 0 for value in wanted):
             raise RuntimeError(f"interpolate: the output size must not be negative, but got {tuple(wanted)}")
@@ -135,7 +136,7 @@ def interpolate(
             "interpolate: align_corners can only be set with the modes linear | bilinear | bicubic | trilinear, but got"
             f" mode={mode!r}"
         )
-    sizes = tuple(input.shape[2:])
+    sizes = tuple(input.shape)[2:]
     if size is not None and scale_factor is not None:
         raise ValueError("interpolate: only one of size or scale_factor should be defined")
     if size is None and scale_factor is None:
