@@ -165,11 +165,39 @@ def sum(x, tuple axes, bint keepdims):
     return reduce_axes(x, "sum", SUM, axes, keepdims)
 
 
+cdef void divide(cnp.ndarray x, double by):
+    """x /= by, for a contiguous x."""
+    cdef int64_t i, n = cnp.PyArray_SIZE(x)
+    cdef float *f = <float *> cnp.PyArray_DATA(x)
+    cdef double *d = <double *> cnp.PyArray_DATA(x)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        for i in range(n):
+            f[i] = f[i] / <float> by
+    else:
+        for i in range(n):
+            d[i] = d[i] / by
+
+
+cdef void subtract_square(cnp.ndarray x, cnp.ndarray y, double by):
+    """x -= y^2 / by, for contiguous arrays of one shape."""
+    cdef int64_t i, n = cnp.PyArray_SIZE(x)
+    cdef float *fx = <float *> cnp.PyArray_DATA(x)
+    cdef float *fy = <float *> cnp.PyArray_DATA(y)
+    cdef double *dx = <double *> cnp.PyArray_DATA(x)
+    cdef double *dy = <double *> cnp.PyArray_DATA(y)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        for i in range(n):
+            fx[i] = fx[i] - fy[i] * (fy[i] / <float> by)
+    else:
+        for i in range(n):
+            dx[i] = dx[i] - dy[i] * (dy[i] / by)
+
+
 def mean(x, tuple axes, bint keepdims):
     """The sum over axes divided by the number of elements: NaN for none."""
     cdef cnp.ndarray total = reduce_axes(x, "mean", SUM, axes, keepdims)
-    with np.errstate(all="ignore"):
-        return np.true_divide(total, total.dtype.type(count(x, axes)), out=total)
+    divide(total, <double> count(x, axes))
+    return total
 
 
 def prod(x, tuple axes, bint keepdims):
@@ -252,13 +280,12 @@ def var_mean(x, tuple axes, double correction, bint keepdims):
             outer *= cnp.PyArray_DIM(a, axis)
         elif axis > last:
             inner *= cnp.PyArray_DIM(a, axis)
-    with np.errstate(all="ignore"):
-        average = fold(a, SUM, outer, n, inner, None, None)
-        np.true_divide(average, average.dtype.type(n), out=average)
-        variance = fold(a, SQUARE_DEVIATION, outer, n, inner, average, None)
-        rest = fold(a, DEVIATION, outer, n, inner, average, None)
-        variance -= rest * (rest / variance.dtype.type(n))
-        np.true_divide(variance, variance.dtype.type(n - correction if n > correction else 0), out=variance)
+    average = fold(a, SUM, outer, n, inner, None, None)
+    divide(average, <double> n)
+    variance = fold(a, SQUARE_DEVIATION, outer, n, inner, average, None)
+    rest = fold(a, DEVIATION, outer, n, inner, average, None)
+    subtract_square(variance, rest, <double> n)
+    divide(variance, n - correction if n > correction else 0)
     return shaped_pair((variance, average), a, reduced, keepdims)
 
 

@@ -44,6 +44,7 @@
 #define VM_UP_LOG2 24
 #define VM_EXP_MIN -105.0f             /* exp rounds to 0 below, to inf above VM_EXP_MAX */
 #define VM_EXP_MAX 89.0f
+#define VM_EXP_DEEP -80.0f            /* the result may be denormal below */
 #define VM_EXPM1_MIN -20.0f            /* expm1 rounds to -1 below, tanh(x / 2) to 1 above minus this */
 #define VM_SQRT_HALF_BITS 0x3f3504f3u
 #define VM_LN2_HI 0.693359375f         /* ln 2 in two parts; the first has so few bits that an exponent times it is exact */
@@ -60,6 +61,7 @@
 #define VM_UP_LOG2 54
 #define VM_EXP_MIN -746.0
 #define VM_EXP_MAX 710.0
+#define VM_EXP_DEEP -700.0
 #define VM_EXPM1_MIN -40.0
 #define VM_SQRT_HALF_BITS 0x3fe6a09e667f3bcdull
 #define VM_LN2_HI 6.93147180369123816490e-01
@@ -85,9 +87,6 @@ MG_INLINE REAL NAME(v_copysign)(REAL x, REAL s) {
     return NAME(v_from_bits)((NAME(v_to_bits)(x) & magnitude) | (NAME(v_to_bits)(s) & ~magnitude));
 }
 
-/* 2^n for an n in the normal range (as unsigned bits, wrapping). */
-MG_INLINE REAL NAME(v_power_of_two)(VM_BITS n) { return NAME(v_from_bits)((n + VM_BIAS) << VM_MANTISSA); }
-
 /* exp(r) = 1 + r + r^2 q(r) for |r| <= ln(2) / 2: q for exp (float: minimax, relative to exp; double: Taylor). */
 MG_INLINE REAL NAME(v_exp_q)(REAL r) {
 #if REAL_IS_FLOAT
@@ -109,27 +108,42 @@ MG_INLINE REAL NAME(v_expm1_q)(REAL r) {
 #endif
 }
 
+/* exp(x) for -80 <= x <= 80; for NaN anything. */
+MG_INLINE REAL NAME(v_exp_bounded)(REAL x) {
+    const REAL rounded = x * VM_LOG2_E + VM_ROUND, n = rounded - VM_ROUND;
+    const REAL r = (x - n * VM_LN2_HI) - n * VM_LN2_LO;
+    const REAL y = 1 + (r + r * r * NAME(v_exp_q)(r));
+    return NAME(v_from_bits)(NAME(v_to_bits)(y) + (NAME(v_to_bits)(rounded) << VM_MANTISSA)); /* its low bits are n */
+}
+
 MG_INLINE REAL NAME(v_exp)(REAL x) {
     x = x < VM_EXP_MIN ? VM_EXP_MIN : x;
     x = x > VM_EXP_MAX ? VM_EXP_MAX : x;
     const REAL rounded = x * VM_LOG2_E + VM_ROUND, n = rounded - VM_ROUND;
     const REAL r = (x - n * VM_LN2_HI) - n * VM_LN2_LO;
     const REAL y = 1 + (r + r * r * NAME(v_exp_q)(r));
-    /* 2^n in two factors, neither of which over- or underflows: a denormal result is rounded once, by the last product */
-    const VM_BITS k = NAME(v_to_bits)(rounded) - NAME(v_to_bits)(VM_ROUND) + 4096, half = (k >> 1) - 2048;
-    return y * NAME(v_power_of_two)(half) * NAME(v_power_of_two)(k - 4096 - half);
+    /* times 2^n in two factors, neither of which over- or underflows: a denormal result is rounded once, by the last product */
+    const int deep = x < VM_EXP_DEEP;
+    const VM_BITS exponent = (VM_BITS)(deep ? VM_BIAS - 1 + 64 : VM_BIAS - 1) << VM_MANTISSA;
+    const REAL scaled = y * NAME(v_from_bits)((NAME(v_to_bits)(rounded) << VM_MANTISSA) + exponent);
+    return scaled * (deep ? (REAL)0x1p-63 : 2);
+}
+
+/* expm1(x) for VM_EXPM1_MIN <= x <= VM_EXP_MAX and |x| >= VM_TINY (or NaN): 2^n (1 + p) - 1, with half of 2^n so that n may be
+   the largest exponent plus one. */
+MG_INLINE REAL NAME(v_expm1_bounded)(REAL x) {
+    const REAL rounded = x * VM_LOG2_E + VM_ROUND, n = rounded - VM_ROUND;
+    const REAL r = (x - n * VM_LN2_HI) - n * VM_LN2_LO;
+    const REAL p = r + r * r * NAME(v_expm1_q)(r);
+    const VM_BITS exponent = (VM_BITS)(VM_BIAS - 1) << VM_MANTISSA;
+    const REAL s = NAME(v_from_bits)((NAME(v_to_bits)(rounded) << VM_MANTISSA) + exponent);
+    return 2 * (s * p + (s - (REAL)0.5));
 }
 
 MG_INLINE REAL NAME(v_expm1)(REAL x) {
     REAL c = x < VM_EXPM1_MIN ? VM_EXPM1_MIN : x;
     c = c > VM_EXP_MAX ? VM_EXP_MAX : c;
-    const REAL rounded = c * VM_LOG2_E + VM_ROUND, n = rounded - VM_ROUND;
-    const REAL r = (c - n * VM_LN2_HI) - n * VM_LN2_LO;
-    const REAL p = r + r * r * NAME(v_expm1_q)(r);
-    /* 2^n (1 + p) - 1, with half of 2^n so that n may be the largest exponent plus one */
-    const REAL s = NAME(v_power_of_two)(NAME(v_to_bits)(rounded) - NAME(v_to_bits)(VM_ROUND) - 1);
-    const REAL y = 2 * (s * p + (s - (REAL)0.5));
-    return NAME(v_abs)(x) < VM_TINY ? x : y;
+    return NAME(v_abs)(x) < VM_TINY ? x : NAME(v_expm1_bounded)(c);
 }
 
 /* log(x) + c for a normal x > 0 and a small c. With x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), s = f / (2 + f):
@@ -171,7 +185,7 @@ MG_INLINE REAL NAME(v_log1p)(REAL x) {
 /* With q = expm1(2 |x|) / 2: tanh |x| = q / (q + 1) = q - q^2 / (q + 1); the second form is the better one for small q. */
 MG_INLINE REAL NAME(v_tanh)(REAL x) {
     const REAL a = 2 * NAME(v_abs)(x);
-    const REAL q = (REAL)0.5 * NAME(v_expm1)(a > -VM_EXPM1_MIN ? -VM_EXPM1_MIN : a);
+    const REAL q = (REAL)0.5 * NAME(v_expm1_bounded)(a > -VM_EXPM1_MIN ? -VM_EXPM1_MIN : a);
     const REAL w = q / (q + 1);
     const REAL y = NAME(v_copysign)(q < (REAL)0.35 ? q - q * w : w, x);
     return NAME(v_abs)(x) < VM_TINY ? x : y;
@@ -194,8 +208,8 @@ MG_INLINE REAL NAME(v_erf)(REAL x) {
         + z * (4.985940065e-03f + z * -5.953739238e-04f))));
     const REAL Q = -1.286536463e-01f + t * (-6.351304114e-01f + t * (-1.062713973e-01f + t * (2.379175336e-02f
         + t * (-3.656478057e-03f + t * (3.262474232e-04f + t * -1.157495035e-05f)))));
-    const REAL large = NAME(v_copysign)(1 - NAME(v_exp)(t * Q - t), x);
-    return a < 0.93f ? x + x * P : large;
+    const REAL large = NAME(v_copysign)(1 - NAME(v_exp_bounded)(t * Q - t), x);
+    return a >= 0.93f ? large : x + x * P;
 #else
     return erf(x);
 #endif
@@ -211,6 +225,7 @@ MG_INLINE REAL NAME(v_erf)(REAL x) {
 #undef VM_UP_LOG2
 #undef VM_EXP_MIN
 #undef VM_EXP_MAX
+#undef VM_EXP_DEEP
 #undef VM_EXPM1_MIN
 #undef VM_SQRT_HALF_BITS
 #undef VM_LN2_HI

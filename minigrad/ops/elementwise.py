@@ -461,7 +461,20 @@ class TanhFunction(Function):
         return kernels.tanh(x)
 
     def backward(self, g, out):
-        return g * (1 - out * out)
+        return apply(TanhGradFunction(), g, out)
+
+
+class TanhGradFunction(Function):
+    """g (1 - y^2), y a tanh"""
+
+    reads = {"g": ("y",), "y": ("g", "y")}
+
+    def forward(self, g, y):
+        return kernels.tanh_backward(g, y)
+
+    def backward(self, gg, g, y):
+        of_g, of_y = self.needs_input_grad
+        return apply(TanhGradFunction(), gg, y) if of_g else None, gg * g * y * -2.0 if of_y else None
 
 
 def tanh(input: Tensor) -> Tensor:
@@ -474,7 +487,20 @@ class SigmoidFunction(Function):
         return kernels.sigmoid(x)
 
     def backward(self, g, out):
-        return g * (out * (1 - out))
+        return apply(SigmoidGradFunction(), g, out)
+
+
+class SigmoidGradFunction(Function):
+    """g y (1 - y), y a sigmoid"""
+
+    reads = {"g": ("y",), "y": ("g", "y")}
+
+    def forward(self, g, y):
+        return kernels.sigmoid_backward(g, y)
+
+    def backward(self, gg, g, y):
+        of_g, of_y = self.needs_input_grad
+        return apply(SigmoidGradFunction(), gg, y) if of_g else None, gg * g * (1 - y * 2.0) if of_y else None
 
 
 def sigmoid(input: Tensor) -> Tensor:
