@@ -45,7 +45,7 @@ def get_num_threads() -> int:
     return num_threads
 
 
-def set_num_threads(n: int) -> None:
+def set_num_threads(n) -> None:
     """Sets the number of threads that large kernels use. Results do not depend on it, bit for bit.
 
     Raises TypeError for a non-integer and RuntimeError for n < 1.

@@ -4,6 +4,7 @@ A test covers all samples of its row: the note below a failure says which sample
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,11 +115,12 @@ def prepare(
     only: int | None = None,
     grad: bool = True,
     given: Sequence = (),
+    rounded: str | None = None,
 ) -> Call:
     """Converts a sample.
 
     `only` is the number of the one input that requires grad, `grad` whether any does; `given` are the differentiable inputs
-    themselves, where they have been made already.
+    themselves, where they have been made already. `rounded`: round the values to this dtype first.
     """
     call = Call((), {}, [], [], [], [])
     count = 0
@@ -133,7 +135,7 @@ def prepare(
             return given[count - 1]
         array = np.asarray(value.array if wrapped else value)
         if wrapped or array.dtype == np.float64:
-            array = array.astype(dtype)
+            array = array.astype(rounded or dtype).astype(dtype)
         array = plain(array) if isinstance(value, Buffer) else layout(array)
         t = lib.from_numpy(array)
         call.tensors.append(t)
@@ -216,9 +218,10 @@ def run(
     layout: Callable[[np.ndarray], np.ndarray] = plain,
     only: int | None = None,
     grad: bool = True,
+    rounded: str | None = None,
 ) -> Result:
     """Forward and, where any output requires grad, backward with a random incoming gradient."""
-    call = prepare(lib, sample, dtype, layout, only, grad and differentiable(row))
+    call = prepare(lib, sample, dtype, layout, only, grad and differentiable(row), rounded=rounded)
     outputs = execute(lib, row, call)
     buffers = [to_numpy(b) for b in call.buffers]
     values = [to_numpy(y) for y in outputs]
@@ -226,7 +229,7 @@ def run(
     gradients = []
     if any(flags):
         roots = [y for y, flag in zip(outputs, flags) if flag]
-        gs = [lib.from_numpy(g) for g in incoming(row, outputs)]
+        gs = [lib.from_numpy(np.asarray(g.astype(rounded or g.dtype), g.dtype)) for g in incoming(row, outputs)]
         gradients = list(lib.autograd.grad(roots, call.inputs, gs, allow_unused=True))
     return Result(
         values,
@@ -242,6 +245,27 @@ def run(
 def torch_result(name: str, number: int, dtype: str) -> Result:
     row = next(row for row in ROWS if row.name == name)
     return run(import_torch(), row, samples(name)[number], dtype)
+
+
+@functools.cache
+def torch_error(name: str, number: int) -> tuple[list[float], list[float]]:
+    """How far torch's float32 outputs and gradients are from what it computes in float64 from the same float32 values.
+
+    Where an op cancels, two right float32 answers differ by about that much.
+    """
+    row = next(row for row in ROWS if row.name == name)
+    rough = torch_result(name, number, "float32")
+    precise = run(import_torch(), row, samples(name)[number], "float64", rounded="float32")
+
+    def distance(a: np.ndarray | None, b: np.ndarray | None) -> float:
+        if a is None or b is None or a.dtype.kind != "f" or a.shape != b.shape:
+            return 0.0
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(a.astype(np.float64) - b)
+        return float(np.max(difference[np.isfinite(difference)], initial=0))
+
+    outputs = [distance(a, b) for a, b in zip(rough.outputs + rough.buffers, precise.outputs + precise.buffers)]
+    return outputs, [distance(a, b) for a, b in zip(rough.gradients, precise.gradients)]
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray, rtol: float, atol: float, what: str) -> None:
@@ -291,8 +315,10 @@ def test_forward_agrees_with_torch(row, dtype):
             found, expected = run(minigrad, row, sample, dtype), torch_result(row.name, number, dtype)
             assert found.dtypes == expected.dtypes
             assert found.requires_grad == expected.requires_grad
-            for i, (y, e) in enumerate(zip(found.outputs + found.buffers, expected.outputs + expected.buffers)):
-                assert_close(y, e, row.rtol[dtype], row.atol[dtype], f"output {i}")
+            errors = torch_error(row.name, number)[0] if dtype == "float32" else itertools.repeat(0.0)
+            ours, theirs = found.outputs + found.buffers, expected.outputs + expected.buffers
+            for i, (y, e, error) in enumerate(zip(ours, theirs, errors)):
+                assert_close(y, e, row.rtol[dtype], row.atol[dtype] + 3 * error, f"output {i}")
 
 
 @needs_torch
@@ -302,9 +328,10 @@ def test_gradient_agrees_with_torch(row, dtype):
         with told(sample):
             found, expected = run(minigrad, row, sample, dtype), torch_result(row.name, number, dtype)
             assert found.gradient_dtypes == expected.gradient_dtypes
-            for i, (gx, e) in enumerate(zip(found.gradients, expected.gradients)):
+            errors = torch_error(row.name, number)[1] if dtype == "float32" else itertools.repeat(0.0)
+            for i, (gx, e, error) in enumerate(zip(found.gradients, expected.gradients, errors)):
                 if e is not None:
-                    assert_close(gx, e, row.gradient_rtol[dtype], row.atol[dtype], f"gradient of input {i}")
+                    assert_close(gx, e, row.gradient_rtol[dtype], row.atol[dtype] + 3 * error, f"gradient of input {i}")
 
 
 def as_function(row: Op, sample: Sample) -> tuple[Callable[..., tuple], list]:
