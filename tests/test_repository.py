@@ -17,7 +17,7 @@ import pytest
 import minigrad
 from minigrad._ext.engine import Function
 from tests.op_table import ROWS
-from tests.test_ops import execute, incoming, is_tensor, prepare
+from tests.test_ops import execute, is_tensor, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minigrad"
@@ -118,12 +118,16 @@ def public_functions(module, path):
             yield f"{path}.{name}", value
 
 
+# Other names of a function that has a row: tests/test_resize.py calls them.
+OLD_NAMES = {"nn.functional.upsample", "nn.functional.upsample_bilinear", "nn.functional.upsample_nearest"}
+
+
 def test_every_public_function_of_nn_functional_has_a_row():
     rows = {row.name for row in ROWS}
     missing = []
     for path, value in public_functions(minigrad.nn.functional, "nn.functional"):
         elsewhere = f"{value.__name__}" in rows and getattr(minigrad, value.__name__, None) is value
-        if path not in rows and not elsewhere:
+        if path not in rows | OLD_NAMES and not elsewhere:
             missing.append(path)
     assert not missing, f"no row in tests/op_table: {missing}"
 
@@ -146,29 +150,35 @@ def graph_nodes(tensors, seen):
 
 
 def test_every_node_is_in_the_graph_of_some_row():
-    """Each Function of the package is run, in first or second order, by a row of the op table."""
+    """Each Function of the package is run, in first, second or third order, by a row of the op table."""
     seen = set()
     for row in ROWS:
         for sample in row.sample_list() if row.order else ():
-            call = prepare(minigrad, sample, row.dtypes[-1])
-            outputs = execute(minigrad, row, call)
-            roots = [y for y in outputs if is_tensor(y) and y.requires_grad]
-            if roots:
-                graph_nodes(roots, seen)
-                gs = [minigrad.from_numpy(g).requires_grad_() for g in incoming(row, outputs)]
-                gradients = minigrad.autograd.grad(roots, call.inputs, gs, create_graph=row.order > 1, allow_unused=True)
-                graph_nodes(gradients, seen)
+            call = prepare(minigrad, sample, row.dtypes[0])
+            tensors = [y for y in execute(minigrad, row, call) if is_tensor(y) and y.requires_grad]
+            for _ in range(row.order + 1):  # the outputs, their gradients, and the gradients of those
+                tensors = [t for t in tensors if t is not None and t.requires_grad]
+                graph_nodes(tensors, seen)
+                if tensors:
+                    total = sum(((t * t).sum() for t in tensors[1:]), (tensors[0] * tensors[0]).sum())
+                    tensors = minigrad.autograd.grad(total, call.inputs, create_graph=row.order > 1, allow_unused=True)
     written = {cls for cls in subclasses(Function) if cls.__module__.startswith("minigrad.")}
     abstract = {cls for cls in written if cls.__subclasses__() or cls.backward is Function.backward}
     missing = sorted(f"{cls.__module__}.{cls.__name__}" for cls in written - abstract - seen)
     assert not missing, missing
 
 
+def small_run(path):
+    """The arguments that make an example quick."""
+    text = path.read_text()
+    return ["--quick"] if "--quick" in text else ["--epochs", "1"] if "--epochs" in text else []
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_examples_run(path, tmp_path):
-    """Every example finishes with --quick, from another folder and without a display."""
+    """Every example finishes, on as little as it can be asked to do, from another folder and without a display."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", str(path), "--quick"],
+        [sys.executable, "-W", "error", str(path), *small_run(path)],
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,

@@ -666,6 +666,8 @@ def min(
 
 
 def _arg_extremum(name: str, node: type, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if input.dtype is _dtype.bool:
+        raise RuntimeError(f"{name}(): does not support bool input; convert it with .to(minigrad.uint8) first")
     if dim is None:
         if input.numel() == 0:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")

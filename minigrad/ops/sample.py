@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minigrad._ext import resize
-from minigrad._ext.engine import Function, apply, from_array
+from minigrad._ext.engine import Function, apply
 from minigrad._ext.memory import empty_array
 from minigrad.ops.shape import stack
 
@@ -135,7 +135,7 @@ class GridWeightsFunction(Function):
         for axis in reversed(range(len(self.orders))):  # the grid's first column is the image's last axis
             orders = tuple(order + (a == axis) for a, order in enumerate(self.orders))
             if orders[axis] > HIGHEST_ORDER[self.geometry.mode]:
-                columns.append(from_array(np.zeros((g.shape[0], g.shape[2]), grid.dtype.np)))
+                columns.append(grid.new_zeros((g.shape[0], g.shape[2])))
             else:
                 columns.append((g * apply(GridWeightsFunction(self.geometry, orders), grid)).sum(1))
         return stack(columns, -1).reshape(grid.shape)
