@@ -178,9 +178,9 @@ def interpolate(
 ) -> Tensor:
     """Resizes the last len(out_sizes) axes of x, each by the map of the mode along it."""
     dtype = x.dtype.np if x.is_floating_point() else np.dtype(np.float32)
-    make = (SMALL_MAPS if len(out_sizes) == 2 and sum(out_sizes) <= SMALL_IMAGE else MAPS).get(mode)
+    table = SMALL_MAPS if len(out_sizes) == 2 and sum(out_sizes) <= SMALL_IMAGE else MAPS
     maps = []
     for size, out_size, scale in zip(tuple(x.shape)[x.ndim - len(out_sizes) :], out_sizes, scales):
         arguments = (size, out_size, scale, align_corners, dtype)
-        maps.append(antialias_map(mode, *arguments) if antialias else make(*arguments))
+        maps.append(antialias_map(mode, *arguments) if antialias else table[mode](*arguments))
     return map_axes(x, maps)

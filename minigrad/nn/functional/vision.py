@@ -47,7 +47,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     split = input.reshape(*lead, channels // (r * r), r, r, height, width)
     order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return split.permute(order).reshape(*lead, channels // (r * r), height * r, width * r)
+    return split.permute(*order).reshape(*lead, channels // (r * r), height * r, width * r)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -68,7 +68,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     split = input.reshape(*lead, channels, height // r, r, width // r, r)
     order = (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return split.permute(order).reshape(*lead, channels * r * r, height // r, width // r)
+    return split.permute(*order).reshape(*lead, channels * r * r, height // r, width // r)
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
