@@ -66,6 +66,13 @@ def batch_norm_backward(const floating[:, :, ::1] g, const floating[:, :, ::1] x
                               plan_threads(N * C * P // 3))
 
 
+def update_running(floating[:] running, const double[::1] batch, double factor, double momentum):
+    """running = (1 - momentum) running + momentum factor batch"""
+    cdef int64_t i
+    for i in range(running.shape[0]):
+        running[i] = <floating> ((1 - momentum) * running[i] + momentum * (factor * batch[i]))
+
+
 def row_norm_forward(const floating[::1] x, const floating[::1] weight, const floating[::1] bias, double eps, bint centered,
                      floating[::1] out, double[::1] mean, double[::1] var, int64_t groups, int64_t channels, int64_t plane):
     """out = (x - mean) / sqrt(var + eps) * weight + bias with one mean and (biased) var, written, for each row of x.

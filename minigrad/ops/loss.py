@@ -12,7 +12,7 @@ from minigrad._arguments import normalize_dim
 from minigrad._ext import loss as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
-from minigrad.ops.elementwise import clamp_min, exp, log, log1p
+from minigrad.ops.elementwise import clamp, clamp_min, exp, log, log1p
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import cast, reshape
 
@@ -311,6 +311,28 @@ def squared_error(x: Tensor, y: Tensor, mean: bool) -> Tensor:
     """The sum, or mean, of (x - y)^2 over all elements; x and y have one shape and one float dtype."""
     n = x._array.size
     return apply(MseLossFunction((1 / n if n else math.nan) if mean else 1.0), x, y)
+
+
+# Huber's function
+
+
+class HuberFunction(Function):
+    """c (x - c / 2) with c = clamp(x, -delta, delta): x^2 / 2 up to delta, linear from there. Its derivative is c."""
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def forward(self, x):
+        c = np.clip(x, -self.delta, self.delta)
+        return np.asarray(c * (x - c * x.dtype.type(0.5)))
+
+    def backward(self, g, x):
+        return g * clamp(x, -self.delta, self.delta)
+
+
+def huber(x: Tensor, delta: float) -> Tensor:
+    """x^2 / 2 where |x| <= delta, and delta (|x| - delta / 2) elsewhere."""
+    return apply(HuberFunction(delta), x)
 
 
 # Binary cross entropy

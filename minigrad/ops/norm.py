@@ -157,11 +157,14 @@ class BatchNormGradFunction(Function):
         return _second_order(self, gs, g, x, weight, view, affine, (0, 2), statistics, True)
 
 
-def update_running(running: Tensor, value: np.ndarray, momentum: float) -> None:
-    """running = (1 - momentum) running + momentum value, in place."""
-    array = running._array
-    array[...] = (1 - momentum) * array + momentum * value
-    running._bump_version()
+def _follow(mean: Tensor | None, var: Tensor | None, batch_mean: np.ndarray, batch_var: np.ndarray, count: int, momentum: float) -> None:
+    """running = (1 - momentum) running + momentum batch, in place, with the unbiased variance of `count` values."""
+    if count == 0:
+        return
+    for running, batch, factor in ((mean, batch_mean, 1.0), (var, batch_var, count / max(count - 1, 1))):
+        if running is not None:
+            kernels.update_running(running._array, batch, factor, momentum)
+            running._bump_version()
 
 
 def batch_norm(
@@ -176,10 +179,7 @@ def batch_norm(
     node = BatchNormFunction(eps)
     out = apply(node, x, weight, bias)
     count = x._array.size // max(x._array.shape[1], 1)
-    if count and running_mean is not None:
-        update_running(running_mean, node.mean, momentum)
-    if count and running_var is not None:
-        update_running(running_var, node.var * (count / max(count - 1, 1)), momentum)
+    _follow(running_mean, running_var, node.mean, node.var, count, momentum)
     return out
 
 
@@ -264,8 +264,7 @@ def instance_norm(
     count = math.prod(spatial)
     node = RowNormFunction(C, 1, count, eps, True)
     out = apply(node, x, weight, bias)
-    if x._array.size and running_mean is not None:
-        update_running(running_mean, node.mean.reshape(N, C).mean(0), momentum)
-    if x._array.size and running_var is not None:
-        update_running(running_var, node.var.reshape(N, C).mean(0) * (count / max(count - 1, 1)), momentum)
+    if x._array.size and (running_mean is not None or running_var is not None):
+        batch_mean, batch_var = (s.reshape(N, C).mean(0) for s in (node.mean, node.var))
+        _follow(running_mean, running_var, batch_mean, batch_var, count, momentum)
     return out

@@ -66,15 +66,17 @@ def _check_tensors(function: str, **tensors: Tensor | None) -> None:
             raise TypeError(f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
 
 
-def _pair(function: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:
+def _pair(function: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """input and target in one float dtype and one shape, with PyTorch's warning where they are broadcast."""
     _check_tensors(function, input=input, target=target)
-    if warn and input._array.shape != target._array.shape:
+    if input._array.shape != target._array.shape:
         warnings.warn(
             f"Using a target size ({_size(target)}) that is different to the input size ({_size(input)}). This will likely lead to "
             "incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
+    elif input.dtype is target.dtype and input.dtype.is_floating_point:
+        return input, target
     x, y = broadcast_operands(function, input, target)
     if not x.dtype.is_floating_point:
         raise NotImplementedError(f'"{function}" not implemented for \'{_torch_name(x)}\': pass float tensors')
@@ -133,8 +135,8 @@ def smooth_l1_loss(
     x, y = _pair("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    d = (x - y).abs()
-    return ops.mean_or_sum(d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta), reduction)
+    d = x - y
+    return ops.mean_or_sum(d.abs() if beta == 0 else ops.huber(d, beta) / beta, reduction)
 
 
 def huber_loss(
@@ -145,8 +147,7 @@ def huber_loss(
     x, y = _pair("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    d = (x - y).abs()
-    return ops.mean_or_sum(_weighted(where(d <= delta, d * d * 0.5, (d - 0.5 * delta) * delta), input, weight), reduction)
+    return ops.mean_or_sum(_weighted(ops.huber(x - y, delta), input, weight), reduction)
 
 
 # Classification by class indices

@@ -31,12 +31,13 @@ def _check_input(function: str, input: Tensor) -> None:
 
 def _check_dtype(function: str, input: Tensor, **others: Tensor | None) -> None:
     """Raises RuntimeError for a parameter of another dtype than the input's."""
+    dtype = input.dtype
     for name, other in others.items():
         if other is None:
             continue
         if not isinstance(other, TensorBase):
             raise TypeError(f"{function}(): argument '{name}' must be Tensor, not {type(other).__name__}")
-        if other.dtype is not input.dtype:
+        if other.dtype is not dtype:
             raise RuntimeError(
                 f"mixed dtype (CPU): {function} expects input and {name} of one dtype, but got {input.dtype} and {other.dtype}"
             )
