@@ -17,6 +17,45 @@
 #define CONV_JOBS 8                                 /* pieces that a large enough problem is cut into at least */
 #define CONV_LARGE 1000000                          /* multiplications from which cutting it further is worth the trouble */
 
+/* Transposes LANES vectors in registers: after each of log2(LANES) rounds of perfect shuffles, the halves are interleaved. */
+MG_INLINE void NAME(conv_turn)(VECTOR *r) {
+    IVECTOR low, high;
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) {
+        low[l] = l / 2 + l % 2 * LANES;
+        high[l] = LANES / 2 + l / 2 + l % 2 * LANES;
+    }
+#pragma GCC unroll 4
+    for (int round = 1; round < LANES; round *= 2) {
+        VECTOR t[LANES];
+#pragma GCC unroll 8
+        for (int i = 0; i < LANES / 2; i++) {
+            t[2 * i] = __builtin_shuffle(r[i], r[i + LANES / 2], low);
+            t[2 * i + 1] = __builtin_shuffle(r[i], r[i + LANES / 2], high);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) r[i] = t[i];
+    }
+}
+
+/* y[j * y_row + i] = x[i * x_row + j] for i < rows <= LANES, j < n; what is missing of a row of LANES in y becomes 0. */
+static void NAME(conv_turn_rows)(REAL *y, int64_t y_row, const REAL *x, int64_t x_row, int64_t rows, int64_t n) {
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        VECTOR r[LANES];
+        if (rows == LANES) {
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++) r[i] = *(const VECTOR *)(x + i * x_row + j);
+        } else
+            for (int i = 0; i < LANES; i++) r[i] = i < rows ? *(const VECTOR *)(x + i * x_row + j) : (VECTOR){0};
+        NAME(conv_turn)(r);
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) *(VECTOR *)(y + (j + i) * y_row) = r[i];
+    }
+    for (; j < n; j++)
+        for (int i = 0; i < LANES; i++) y[j * y_row + i] = i < rows ? x[i * x_row + j] : 0;
+}
+
 /* c[i][j] = sum over k of a[k][i] * b[offset[k] + j];  a (K, rows), rows x (vectors * LANES) results, each sum in order of k */
 MG_INLINE void NAME(conv_micro)(const int rows, const int vectors, int64_t K, const REAL *a, const REAL *b, const int64_t *offset,
                                 REAL *c, int64_t c_row) {
@@ -383,8 +422,9 @@ static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, co
     const int64_t image = s.image[0] * s.image[1] * s.image[2], out = s.out[0] * s.out[1] * s.out[2];
     const int by_points = O < (LANES > 4 ? 4 : 2); /* few output channels: lanes hold points */
     const int64_t wide = conv_round_up(O, LANES);
-    /* Packing g costs about a cycle an element for each block of taps: 256 taps make that 6 % of the products. */
-    const int64_t c_block = by_points ? 1 : conv_min(C, (256 + kernel - 1) / kernel), c_blocks = (C + c_block - 1) / c_block;
+    /* g is packed anew for each block of taps: 256 taps are enough work to make little of that. */
+    const int64_t c_most = by_points ? 1 : conv_min(C, (256 + kernel - 1) / kernel), c_blocks = (C + c_most - 1) / c_most;
+    const int64_t c_block = (C + c_blocks - 1) / c_blocks;
     const int64_t o_block = by_points ? O : conv_min(wide, 4 * 2 * LANES), o_blocks = by_points ? 1 : (wide + o_block - 1) / o_block;
     conv_grid grid, *const t = &grid;
     for (int i = 0; i < 3; i++) t->axis[i] = conv_forward_axis(&s, i);
@@ -431,32 +471,31 @@ static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, co
                 conv_tile(t, u % conv_tiles(t), m, a);
                 NAME(conv_fill_strip)(strip, x + (n * s.C + group * C + c0) * image, image, 0, c_size, 1, t, s.image, m, a);
                 const int64_t points = a[0] * a[1] * a[2], line = t->length[2], plane = t->length[1] * line;
-                for (int64_t o = 0; o < o_size; o++) {
-                    const REAL *from = g + (n * s.O + group * O + o0 + o) * out + (m[0] * s.out[1] + m[1]) * s.out[2] + m[2];
-                    /* lanes of output channels: rows (vector pairs, points, 2 * LANES), the last pair may be one vector */
-                    const int64_t pair = o / (2 * LANES), lanes = conv_min(2 * LANES, conv_round_up(o_size - pair * 2 * LANES, LANES));
-                    REAL *to = by_points ? rows : rows + pair * 2 * LANES * points + o % (2 * LANES);
-                    for (int64_t d = 0; d < a[0]; d++)
-                        for (int64_t h = 0; h < a[1]; h++) {
-                            const REAL *run = from + (d * s.out[1] + h) * s.out[2];
-                            if (by_points) {
-                                for (int64_t j = 0; j < a[2]; j++) to[j] = run[j];
+                const REAL *tile_g = g + (n * s.O + group * O + o0) * out + (m[0] * s.out[1] + m[1]) * s.out[2] + m[2];
+                if (by_points) {
+                    for (int64_t o = 0; o < o_size; o++) {
+                        REAL *to = rows;
+                        for (int64_t d = 0; d < a[0]; d++)
+                            for (int64_t h = 0; h < a[1]; h++, to += conv_round_up(a[2], LANES)) {
+                                const REAL *from = tile_g + o * out + (d * s.out[1] + h) * s.out[2];
+                                for (int64_t j = 0; j < a[2]; j++) to[j] = from[j];
                                 for (int64_t j = a[2]; j < conv_round_up(a[2], LANES); j++) to[j] = 0;
-                                to += conv_round_up(a[2], LANES);
-                            } else {
-                                for (int64_t j = 0; j < a[2]; j++) to[j * lanes] = run[j];
-                                to += a[2] * lanes;
                             }
-                        }
-                    if (by_points)
                         for (int64_t k = 0; k < kernel; k += 8)
                             NAME(conv_weight_lines_table)[conv_min(8, kernel - k)](strip, offset + k, rows, a[0], plane, a[1], line,
                                                                                    a[2], sums + (o * kernel + k) * LANES);
+                    }
+                    continue;
                 }
-                if (by_points) continue;
-                for (int64_t o = o_size; o < conv_round_up(o_size, LANES); o++) { /* unused lanes multiply zeros, not noise */
-                    const int64_t pair = o / (2 * LANES), lanes = conv_min(2 * LANES, conv_round_up(o_size - pair * 2 * LANES, LANES));
-                    for (int64_t p = 0; p < points; p++) rows[pair * 2 * LANES * points + p * lanes + o % (2 * LANES)] = 0;
+                /* lanes of output channels: rows (vector pairs, points, 2 * LANES), the last pair may be one vector. A tile of
+                   whole lines is one run in g. */
+                const int64_t joined = a[2] < s.out[2] ? 1 : a[1] < s.out[1] ? a[1] : a[0] * a[1], run = joined * a[2];
+                for (int64_t o = 0; o < o_size; o += LANES) {
+                    const int64_t pair = o / (2 * LANES) * 2 * LANES, lanes = o_size - pair > LANES ? 2 * LANES : LANES;
+                    REAL *to = rows + pair * points + o - pair;
+                    for (int64_t i = 0; i < a[0] * a[1]; i += joined, to += run * lanes)
+                        NAME(conv_turn_rows)(to, lanes, tile_g + o * out + (i / a[1] * s.out[1] + i % a[1]) * s.out[2], out,
+                                             conv_min(LANES, o_size - o), run);
                 }
                 const int64_t blocks = (taps + CONV_ROWS - 1) / CONV_ROWS, size = (taps + blocks - 1) / blocks;
                 for (int64_t o = 0; o < o_size; o += 2 * LANES) {
