@@ -146,11 +146,6 @@ static int64_t conv_run(const conv_grid *g, const int64_t *a, int64_t images, in
     return level == 1 ? images : level == 2 ? images * a[0] : level == 3 ? images * a[0] * a[1] : 1;
 }
 
-/* Where line number i of a tile (of all its images, planes and rows) starts in the strip. */
-static int64_t conv_line(const conv_grid *g, const int64_t *a, int64_t i) {
-    return i / a[1] / a[0] * g->plane + (i / a[1] % a[0] * g->length[1] + i % a[1]) * g->length[2];
-}
-
 /* offset[c * taps + t] for every channel and tap; where `k` is given, k[t] is the place of tap t in a kernel (KD, KH, KW). */
 static void conv_offsets(const conv_grid *g, int64_t channels, const int64_t *kernel, int64_t *offset, int64_t *k) {
     int64_t t = 0, at[3], index[3], phase[3];

@@ -272,13 +272,13 @@ static void NAME(conv_pack)(REAL *packed, const REAL *w, int64_t rows, int64_t h
                 for (int64_t t = 0; t < taps; t++) packed[t * rows + i] = 0;
 }
 
-/* panel (K, columns): what every tap reads for the points from number q on, out of `lines` lines of a tile of size a. */
-static void NAME(conv_gather)(REAL *panel, int64_t columns, const REAL *strip, const conv_grid *g, const int64_t *a, int64_t q,
-                              int64_t lines) {
+/* panel (K, columns): what every tap reads for the points from number q on; line_at: where lines of `width` points start. */
+static void NAME(conv_gather)(REAL *panel, int64_t columns, const REAL *strip, const conv_grid *g, const int64_t *line_at,
+                              int64_t width, int64_t q, int64_t points) {
     int64_t place[8 * LANES];
     for (int64_t j = 0; j < columns; j++) { /* columns past the last point repeat it */
-        const int64_t p = conv_min(q + j, lines * a[2] - 1);
-        place[j] = conv_line(g, a, p / a[2]) + p % a[2];
+        const int64_t p = conv_min(q + j, points - 1);
+        place[j] = line_at[p / width] + p % width;
     }
     for (int64_t k = 0; k < g->K; k++, panel += columns) {
         const REAL *at = strip + g->offset[k];
@@ -333,7 +333,7 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
     int64_t *in_order = conv_take(&arena, gathered * sizeof(int64_t)); /* offsets into a panel of gathered columns */
     const int64_t strip_bytes = conv_round_up((strip + columns + LANES) * sizeof(REAL), 64);
     const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64), panel_bytes = conv_round_up(gathered * columns * sizeof(REAL), 64);
-    const int64_t lines_bytes = conv_round_up(2 * most_lines * sizeof(int64_t), 64);
+    const int64_t lines_bytes = conv_round_up(3 * most_lines * sizeof(int64_t), 64);
     const int64_t each = strip_bytes + tile_bytes + panel_bytes + lines_bytes;
     char *own = conv_take(&arena, each * threads);
     if (!scratch) {
@@ -356,6 +356,7 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
             REAL *const source = (REAL *)(own + CONV_THREAD * each), *const result = (REAL *)((char *)source + strip_bytes);
             REAL *const panel = (REAL *)((char *)result + tile_bytes);
             int64_t *const line_from = (int64_t *)((char *)panel + panel_bytes), *const line_to = line_from + most_lines;
+            int64_t *const line_at = line_to + most_lines;
             const conv_grid *g = grids;
             while (g + 1 < grids + count && g[1].first_job <= job) g++;
             int64_t rest = job - g->first_job, m[3], a[3];
@@ -370,25 +371,27 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
             const int64_t lines = images * a[0] * a[1], runs = conv_run(g, a, images, g->level, &length);
             const int64_t run = conv_round_up(length, columns), row = runs * run, lines_of_run = lines / runs;
             const int64_t step = g->axis[2].to_step, y_image = s.groups * channels * to_size;
-            for (int64_t i = 0, n = 0; n < images; n++) /* where each line lies in `result`, and where it goes */
-                for (int64_t d = m[0]; d < m[0] + a[0]; d++)
-                    for (int64_t h = m[1]; h < m[1] + a[1]; h++, i++) {
-                        const int64_t r = i / lines_of_run;
-                        line_from[i] = g->level == CONV_GATHER
-                                           ? i * a[2]
-                                           : r * run + conv_line(g, a, i) - conv_line(g, a, r * lines_of_run);
-                        line_to[i] = n * y_image + (g->axis[0].to + d * g->axis[0].to_step) * to[1] * to[2] +
-                                     (g->axis[1].to + h * g->axis[1].to_step) * to[2] + g->axis[2].to + m[2] * step;
+            for (int64_t i = 0, n = 0; n < images; n++) /* where each line starts in the strip, in `result` and in y */
+                for (int64_t d = 0; d < a[0]; d++)
+                    for (int64_t h = 0; h < a[1]; h++, i++) {
+                        line_at[i] = n * g->plane + (d * g->length[1] + h) * g->length[2];
+                        line_from[i] = g->level == 0   ? line_at[i]
+                                       : g->level == 1 ? n * run + (d * g->length[1] + h) * g->length[2]
+                                       : g->level == 2 ? (n * a[0] + d) * run + h * g->length[2]
+                                       : g->level == 3 ? i * run
+                                                       : i * a[2];
+                        line_to[i] = n * y_image + (g->axis[0].to + (m[0] + d) * g->axis[0].to_step) * to[1] * to[2] +
+                                     (g->axis[1].to + (m[1] + h) * g->axis[1].to_step) * to[2] + g->axis[2].to + m[2] * step;
                     }
             for (int64_t b = blocks * chunk / g->chunks; b < blocks * (chunk + 1) / g->chunks; b++) {
                 const REAL *weights = (const REAL *)g->packed + (group * blocks + b) * g->K * rows;
                 for (int64_t r = 0; r < runs; r++)
                     for (int64_t q = 0; q < run; q += columns) {
                         if (g->level == CONV_GATHER) {
-                            NAME(conv_gather)(panel, columns, source, g, a, q, lines);
+                            NAME(conv_gather)(panel, columns, source, g, line_at, a[2], q, lines * a[2]);
                             micro(g->K, weights, panel, in_order, result + q, row);
                         } else
-                            micro(g->K, weights, source + conv_line(g, a, r * lines_of_run) + q, g->offset, result + r * run + q, row);
+                            micro(g->K, weights, source + line_at[r * lines_of_run] + q, g->offset, result + r * run + q, row);
                     }
                 const int64_t first = b * rows, here = conv_min(rows, channels - first);
                 for (int64_t o = 0; o < here; o++) {
