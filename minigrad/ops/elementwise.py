@@ -533,16 +533,13 @@ class MaximumFunction(Function):
         self.larger = larger
 
     def forward(self, x, y):
-        return np.maximum(x, y) if self.larger else np.minimum(x, y)
+        return kernels.maximum(x, y) if self.larger else kernels.minimum(x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
-        half = (x == y) * 0.5
-        chosen = (x > y) if self.larger else (x < y)
-        return (
-            g * (chosen.to(g.dtype) + half) if gx else None,
-            g * (1.0 - (chosen.to(g.dtype) + half)) if gy else None,
-        )
+        shared = where(eq(x, y), g * 0.5, g)
+        x_lost, y_lost = (lt(x, y), gt(x, y)) if self.larger else (gt(x, y), lt(x, y))
+        return where(x_lost, 0.0, shared) if gx else None, where(y_lost, 0.0, shared) if gy else None
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -603,6 +600,8 @@ class ClampFunction(Function):
         self.low, self.high = low, high
 
     def forward(self, x):
+        if x.dtype.kind == "f" and self.low == self.low and self.high == self.high:  # not for NaN
+            return kernels.hardtanh(x, -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
         y = x if self.low is None else np.maximum(x, np.asarray(self.low).astype(x.dtype))
         return y if self.high is None else np.minimum(y, np.asarray(self.high).astype(x.dtype))
 
