@@ -10,9 +10,9 @@
 #define POOL_THREAD 0
 #endif
 
-/* The windows along one axis. Output o reads the elements start[o], start[o] + dilation, ... below stop[o]; there is at least one,
-   and all of them lie in the input. Where stride > 0 these are the taps o * stride - padding + j * dilation, j < kernel, that lie
-   in the input; stride == 0 means windows without such a rule (adaptive pooling), for which dilation is 1. */
+/* The windows along one axis. Output o reads the elements start[o], start[o] + dilation, ... below stop[o]; there is at least
+   one, and all of them lie in the input. Where stride > 0 these are the taps o * stride - padding + j * dilation, j < kernel,
+   that lie in the input; stride == 0 means windows without such a rule (adaptive pooling), for which dilation is 1. */
 typedef struct {
     int64_t size, out;                              /* elements of the input and of the output */
     int64_t kernel, stride, padding, dilation;
@@ -21,14 +21,15 @@ typedef struct {
 } pool_axis;
 
 #define POOL_SLACK 16           /* at least the LANES of any instruction set */
-#define POOL_COLUMNS 1024       /* outputs of a row that are computed at once: bounds the scratch, keeps it in the first cache */
+#define POOL_COLUMNS 1024       /* outputs of a row that are computed at once: bounds the scratch */
 #define POOL_LARGE 32           /* elements of a window that repay a maximum in vectors, whose lanes are compared at the end */
 #define POOL_BLOCK 8192         /* elements, about, in a block: the unit of work that threads share out */
 
 static inline int64_t pool_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t pool_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Rows of outputs (one for each output index along the first two axes) in a block; the rows of all planes are cut into such blocks. */
+/* Rows of outputs (one for each output index along the first two axes) in a block; the rows of all planes are cut into such
+   blocks. */
 static inline int64_t pool_block_rows(const pool_axis *axes) { return pool_max(1, POOL_BLOCK / pool_max(1, axes[2].out)); }
 
 /* How many taps output o has along this axis. */
@@ -53,21 +54,22 @@ static inline int64_t pool_reach(const pool_axis *axis) {
     return (count - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1 + 2 * POOL_SLACK;
 }
 
-/* Whether max pooling takes windows one by one rather than a vector of outputs at once: where they follow no rule, and where rows of
-   outputs are so short that most of a vector would be idle (a tap costs 1 ns alone, 3 ns a vector, 7 ns with a stride above 2). */
+/* Whether max pooling takes windows one by one rather than a vector of outputs at once: where they follow no rule, and where
+   rows of outputs are so short that most of a vector would be idle (a tap costs 1 ns alone, 3 ns a vector, 7 ns with a stride
+   above 2). */
 static inline int pool_by_windows(const pool_axis *axes) {
     return axes[2].stride == 0 || axes[2].out <= (axes[2].stride > 2 ? 6 : 2);
 }
 
-/* REALs of scratch for each thread (an even number, so that pointers at the start are aligned): for max pooling a pointer, an index and
-   a copy of each row of the window, and a copy of a piece of a row of the outputs. */
+/* REALs of scratch for each thread (an even number, so that pointers at the start are aligned): for max pooling a pointer, an
+   index and a copy of each row of the window, and a copy of a piece of a row of the outputs. */
 static inline int64_t pool_max_scratch(const pool_axis *axes) {
     if (pool_by_windows(axes) || pool_is_2x2(axes)) return 0;
     const int64_t rows = axes[0].kernel * axes[1].kernel;
     return (rows * (4 + pool_reach(&axes[2])) + 2 * (POOL_COLUMNS + POOL_SLACK) + 1) / 2 * 2;
 }
 
-/* For average pooling the divisors of a row of outputs, and one row of the input with its padding. */
+/* For average pooling the divisors (backward: the quotients) of a row of outputs, and one row of the input with its padding. */
 static inline int64_t pool_avg_scratch(const pool_axis *axes) {
     return axes[2].size + 2 * axes[2].padding + axes[2].kernel + axes[2].out * axes[2].stride + 3 * POOL_SLACK + axes[2].out;
 }

@@ -66,11 +66,12 @@ MG_INLINE void NAME(max_step)(VECTOR v, IVECTOR index, VECTOR *m, IVECTOR *k) {
     *k = (replace & index) | (~replace & *k);
 }
 
-/* The maxima of `count` (a multiple of LANES) neighbouring outputs of one row. rows[r] points at the element of the first output's
-   tap 0 in the r-th row of the window (which may be padding, -inf) and at[r] is its flat index in the plane; first + start[c] is
-   the flat index of the first tap of output c that is not padding. */
-MG_INLINE void NAME(max_columns)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s, int64_t dilation,
-                                 int64_t first, const int32_t *start, int64_t count, REAL *y, int32_t *index) {
+/* The maxima of `count` (a multiple of LANES) neighbouring outputs of one row. rows[r] points at the element of the first
+   output's tap 0 in the r-th row of the window (which may be padding, -inf) and at[r] is its flat index in the plane; first +
+   start[c] is the flat index of the first tap of output c that is not padding. */
+MG_INLINE void NAME(max_columns)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s,
+                                 int64_t dilation, int64_t first, const int32_t *start, int64_t count, REAL *y,
+                                 int32_t *index) {
     const IVECTOR lanes = (IVECTOR){POOL_LANES} * (MG_INT)s;
     for (int64_t c = 0; c < count; c += LANES) {
         VECTOR m = POOL_SPREAD(-(REAL)INFINITY);
@@ -95,7 +96,8 @@ MG_INLINE void NAME(max_columns)(const REAL *const *rows, const int64_t *at, int
 
 /* max_columns with the common shapes as compile-time constants. */
 static void NAME(max_columns_any)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s,
-                                  int64_t dilation, int64_t first, const int32_t *start, int64_t count, REAL *y, int32_t *index) {
+                                  int64_t dilation, int64_t first, const int32_t *start, int64_t count, REAL *y,
+                                  int32_t *index) {
     if (n_rows == 2 && kernel == 2 && s == 2 && dilation == 1)
         NAME(max_columns)(rows, at, 2, 2, 2, 1, first, start, count, y, index);
     else if (n_rows == 3 && kernel == 3 && s == 2 && dilation == 1)
@@ -112,10 +114,10 @@ static void NAME(max_columns_any)(const REAL *const *rows, const int64_t *at, in
         NAME(max_columns)(rows, at, n_rows, kernel, s, dilation, first, start, count, y, index);
 }
 
-/* The maximum (m, k) of one large window of a plane x, a row of the window in one or more vectors: each lane walks its share in order,
-   so that the lanes together know the first of equal maxima and the last NaN. */
-static void NAME(max_large_window)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, int64_t ow, REAL *m,
-                                   int64_t *k) {
+/* The maximum (m, k) of one large window of a plane x, a row of the window in one or more vectors: each lane walks its share in
+   order, so that the lanes together know the first of equal maxima and the last NaN. */
+static void NAME(max_large_window)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh,
+                                   int64_t ow, REAL *m, int64_t *k) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
     const int64_t width = aw->stop[ow] - aw->start[ow];
     const IVECTOR lanes = {POOL_LANES}, inside = lanes < (MG_INT)pool_min(width, LANES);
@@ -170,9 +172,9 @@ static void NAME(max_row_windows)(const REAL *x, const REAL *x_end, const pool_a
     }
 }
 
-/* One row of outputs (od, oh) of a plane x, in vectors. A row of the input is read where it lies if every tap is inside it and whole
-   vectors end before x_end, else from a copy with -inf around it. Whole vectors are also written, past the end of the row (the next
-   row then overwrites them) but not past y_end, the end of the thread's block. */
+/* One row of outputs (od, oh) of a plane x, in vectors. A row of the input is read where it lies if every tap is inside it and
+   whole vectors end before x_end, else from a copy with -inf around it. Whole vectors are also written, past the end of the row
+   (the next row then overwrites them) but not past y_end, the end of the thread's block. */
 static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
                                   const REAL *y_end, int32_t *index, REAL *scratch) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
@@ -187,7 +189,7 @@ static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_a
     for (int64_t c0 = 0; c0 < aw->out; c0 += POOL_COLUMNS) {
         const int64_t n = pool_min(POOL_COLUMNS, aw->out - c0), count = POOL_ROUND_UP(n);
         const int64_t left = c0 * s - aw->padding, right = left + (n - 1) * s + taps;        /* first and last tap's columns */
-        const int64_t extent = (count - 1) * s + taps + 2 * LANES;                            /* what the loads below may touch */
+        const int64_t extent = (count - 1) * s + taps + 2 * LANES;             /* what the loads below may touch */
         int r = 0;
         for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
             for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation, r++) {
@@ -205,8 +207,8 @@ static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_a
                 rows[r] = copy;
             }
         const int whole = y_end - (y + c0) >= count;
-        NAME(max_columns_any)(rows, at, n_rows, aw->kernel, s, aw->dilation, first, aw->start + c0, count, whole ? y + c0 : y_copy,
-                              whole ? index + c0 : index_copy);
+        NAME(max_columns_any)(rows, at, n_rows, aw->kernel, s, aw->dilation, first, aw->start + c0, count,
+                              whole ? y + c0 : y_copy, whole ? index + c0 : index_copy);
         if (!whole)
             for (int64_t i = 0; i < n; i++) {
                 y[c0 + i] = y_copy[i];
@@ -215,8 +217,8 @@ static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_a
     }
 }
 
-/* One row of outputs of 2x2 windows with stride 2 and no padding. x is the upper left element of the first window and `at` its flat index.
-   Whole vectors are read and written past the end of the row as in max_row_vectors. */
+/* One row of outputs of 2x2 windows with stride 2 and no padding. x is the upper left element of the first window and `at` its
+   flat index. Whole vectors are read and written past the end of the row as in max_row_vectors. */
 static void NAME(max_row_2x2)(const REAL *x, const REAL *x_end, int64_t W, int64_t OW, int64_t at, REAL *y, const REAL *y_end,
                               int32_t *index) {
     const int64_t rounded = POOL_ROUND_UP(OW);
@@ -246,8 +248,8 @@ static void NAME(max_row_2x2)(const REAL *x, const REAL *x_end, int64_t W, int64
     }
 }
 
-/* y (planes, OD, OH, OW) = max over the windows of x (planes, D, H, W), and the flat index in its plane of each maximum. A block is a
-   number of rows of outputs, of one plane or several, that one thread computes in order. */
+/* y (planes, OD, OH, OW) = max over the windows of x (planes, D, H, W), and the flat index in its plane of each maximum. A
+   block is a number of rows of outputs, of one plane or several, that one thread computes in order. */
 static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64_t planes, const pool_axis *axes, REAL *scratch,
                                    int threads) {
     const int64_t H = axes[1].size, W = axes[2].size, OH = axes[1].out, OW = axes[2].out, rows = axes[0].out * OH;
@@ -267,7 +269,8 @@ static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64
             else if (by_windows)
                 NAME(max_row_windows)(xp, x_end, axes, od, oh, y + r * OW, index + r * OW);
             else
-                NAME(max_row_vectors)(xp, x_end, axes, od, oh, y + r * OW, y_end, index + r * OW, scratch + POOL_THREAD * scratch_size);
+                NAME(max_row_vectors)(xp, x_end, axes, od, oh, y + r * OW, y_end, index + r * OW,
+                                      scratch + POOL_THREAD * scratch_size);
             if (++oh == OH) {
                 oh = 0;
                 if (++od == axes[0].out) { od = 0; p++; }
@@ -300,8 +303,8 @@ static void NAME(scatter_planes)(const REAL *g, const int32_t *index, REAL *out,
     }
 }
 
-/* One row of gradients spread over one row of their 2x2 windows: out[2 c + j] = g[c] where index[c] == at + 2 c + j, else 0. Whole
-   vectors are read and written up to `whole` outputs (a multiple of LANES), though only OW outputs count. */
+/* One row of gradients spread over one row of their 2x2 windows: out[2 c + j] = g[c] where index[c] == at + 2 c + j, else 0.
+   Whole vectors are read and written up to `whole` outputs (a multiple of LANES), though only OW outputs count. */
 static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t at, int64_t OW, int64_t whole, REAL *out) {
     int64_t c = 0;
     for (; c < whole; c += LANES) {
@@ -318,8 +321,9 @@ static void NAME(scatter_2x2_row)(const REAL *g, const int32_t *index, int64_t a
     }
 }
 
-/* scatter_planes for indices that come from 2x2 windows with stride 2 and no padding: out is written once, in order. What a vector
-   writes past the end of its row is overwritten by the next row; it never leaves the group of planes that a thread fills in order. */
+/* scatter_planes for indices that come from 2x2 windows with stride 2 and no padding: out is written once, in order. What a
+   vector writes past the end of its row is overwritten by the next row; it never leaves the group of planes that a thread fills
+   in order. */
 static void NAME(scatter_2x2)(const REAL *g, const int32_t *index, REAL *out, int64_t planes, int64_t H, int64_t W, int64_t OH,
                               int64_t OW, int threads) {
     const int64_t total = planes * OH * OW, rounded = POOL_ROUND_UP(OW), group = pool_max(1, POOL_BLOCK / (H * W));
@@ -340,8 +344,8 @@ static void NAME(scatter_2x2)(const REAL *g, const int32_t *index, REAL *out, in
     }
 }
 
-/* The windows along W of one row, already summed over the other axes: y[c] = (sum of the taps of c) / (divisor * divisor along W).
-   row[i] is column i - padding, zeros in the padding. */
+/* The windows along W of one row, already summed over the other axes: y[c] = (sum of the taps of c) / (divisor * divisor along
+   W). row[i] is column i - padding, zeros in the padding. */
 MG_INLINE void NAME(avg_columns)(const REAL *row, int64_t kernel, int64_t s, const REAL *divisor, int64_t OW, REAL *y) {
     int64_t c = 0;
     for (; c + LANES <= OW; c += LANES) {
@@ -406,47 +410,47 @@ static void NAME(avg_pool_forward)(const REAL *x, REAL *y, int64_t planes, const
     }
 }
 
-/* row[w] = sum over the windows c that hold w of g[c] / divisor: the columns of one row's adjoint. row starts at the padding. */
-static void NAME(avg_spread)(const REAL *restrict g, const pool_axis *aw, double outer, REAL *restrict row) {
+/* row[w] = sum over the windows c that hold w of g[c] / divisor: the columns of one row's adjoint. row starts at the padding;
+   scaled has room for the quotients. */
+static void NAME(avg_spread)(const REAL *restrict g, const pool_axis *aw, double outer, REAL *restrict scaled,
+                             REAL *restrict row) {
     const int64_t OW = aw->out, s = aw->stride, kernel = aw->kernel;
+    for (int64_t c = 0; c < OW; c++) scaled[c] = g[c] / (REAL)(outer * aw->divisor[c]);
     if (s == 2 && kernel == 2 && aw->padding == 0) {
-        int64_t c = 0;
-        for (; c < OW; c++) {
-            const REAL v = g[c] / (REAL)(outer * aw->divisor[c]);
-            row[2 * c] = v;
-            row[2 * c + 1] = v;
-        }
+        for (int64_t c = 0; c < OW; c++) row[2 * c] = row[2 * c + 1] = scaled[c];
         for (int64_t w = 2 * OW; w < aw->size; w++) row[w] = 0;
         return;
     }
     for (int64_t w = 0; w < aw->size + 2 * aw->padding + kernel + OW * s; w++) row[w] = 0;
     if (s == 1) {
         for (int64_t j = 0; j < kernel; j++)
-            for (int64_t c = 0; c < OW; c++) row[c + j] += g[c] / (REAL)(outer * aw->divisor[c]);
+            for (int64_t c = 0; c < OW; c++) row[c + j] += scaled[c];
         return;
     }
-    for (int64_t c = 0; c < OW; c++) {
-        const REAL v = g[c] / (REAL)(outer * aw->divisor[c]);
-        for (int64_t w = aw->padding + aw->start[c]; w < aw->padding + aw->stop[c]; w++) row[w] += v;
-    }
+    for (int64_t c = 0; c < OW; c++)
+        for (int64_t w = aw->padding + aw->start[c]; w < aw->padding + aw->stop[c]; w++) row[w] += scaled[c];
 }
 
 /* The adjoint of avg_pool_forward: gx (planes, D, H, W) from g (planes, OD, OH, OW). */
-static void NAME(avg_pool_backward)(const REAL *g, REAL *gx, int64_t planes, const pool_axis *axes, REAL *scratch, int threads) {
+static void NAME(avg_pool_backward)(const REAL *g, REAL *gx, int64_t planes, const pool_axis *axes, REAL *scratch,
+                                    int threads) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
-    const int64_t OH = ah->out, OW = aw->out, W = aw->size, plane = ad->size * ah->size * W, scratch_size = pool_avg_scratch(axes);
-    int tiled = ad->out > 0 && OH > 0; /* every row of the input lies in exactly one row of windows: then rows are written, not added to */
+    const int64_t OH = ah->out, OW = aw->out, W = aw->size, plane = ad->size * ah->size * W;
+    const int64_t scratch_size = pool_avg_scratch(axes);
+    /* whether every row of the input lies in exactly one row of windows: then rows are written, not added to */
+    int tiled = ad->out > 0 && OH > 0;
     for (int a = 0; a < 2; a++)
         for (int64_t o = 0; o < axes[a].out; o++)
-            tiled &= axes[a].start[o] == (o == 0 ? 0 : axes[a].stop[o - 1]) && (o + 1 < axes[a].out || axes[a].stop[o] == axes[a].size);
+            tiled &= axes[a].start[o] == (o == 0 ? 0 : axes[a].stop[o - 1])
+                     && (o + 1 < axes[a].out || axes[a].stop[o] == axes[a].size);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t p = 0; p < planes; p++) {
-        REAL *spread = scratch + POOL_THREAD * scratch_size;
+        REAL *scaled = scratch + POOL_THREAD * scratch_size, *spread = scaled + OW;
         if (!tiled) memset(gx + p * plane, 0, plane * sizeof(REAL));
         for (int64_t r = 0; r < ad->out * OH; r++) {
             const int64_t od = r / OH, oh = r % OH;
             const REAL *restrict row = spread + aw->padding;
-            NAME(avg_spread)(g + (p * ad->out * OH + r) * OW, aw, ad->divisor[od] * ah->divisor[oh], spread);
+            NAME(avg_spread)(g + (p * ad->out * OH + r) * OW, aw, ad->divisor[od] * ah->divisor[oh], scaled, spread);
             for (int64_t d = ad->start[od]; d < ad->stop[od]; d++)
                 for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h++) {
                     REAL *restrict out = gx + p * plane + (d * ah->size + h) * W;
