@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minigrad.nn import functional as F
+from minigrad.nn.distance import PairwiseDistance
 from minigrad.nn.functional.loss import legacy_reduction
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
@@ -278,7 +279,7 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(reduction=reduction)
         if margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
-        self.distance_function = distance_function
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 

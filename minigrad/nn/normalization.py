@@ -37,7 +37,7 @@ class _ChannelNorm(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", creation.zeros(num_features, **options) if tracked else None)
         self.register_buffer("running_var", creation.ones(num_features, **options) if tracked else None)
-        self.register_buffer("num_batches_tracked", creation.zeros((), dtype=int64) if tracked else None)
+        self.register_buffer("num_batches_tracked", creation.tensor(0, dtype=int64) if tracked else None)
 
     def reset_running_stats(self) -> None:
         """Sets the running mean to 0, the running variance to 1 and the count of batches to 0."""
@@ -194,8 +194,8 @@ class LayerNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         shape, options = self.normalized_shape, {"device": device, "dtype": dtype}
-        self.register_parameter("weight", Parameter(creation.ones(shape, **options)) if elementwise_affine else None)
-        self.register_parameter("bias", Parameter(creation.zeros(shape, **options)) if elementwise_affine and bias else None)
+        self.register_parameter("weight", Parameter(creation.ones(*shape, **options)) if elementwise_affine else None)
+        self.register_parameter("bias", Parameter(creation.zeros(*shape, **options)) if elementwise_affine and bias else None)
 
     def reset_parameters(self) -> None:
         """Sets weight to 1 and bias to 0."""
@@ -223,7 +223,7 @@ class RMSNorm(Module):
         self.normalized_shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        weight = Parameter(creation.ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        weight = Parameter(creation.ones(*self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
         self.register_parameter("weight", weight)
 
     def reset_parameters(self) -> None:

@@ -66,10 +66,10 @@ def _second_order(node: Function, gs: object, g: Tensor, x: Tensor, weight: Tens
     a, b, c = (next(found) if want else None for want in node.wanted)
     wants_g, wants_x, wants_weight = node.needs_input_grad
     source = x
-    x, g = reshape(x, view), reshape(g, view)
-    w = None if weight is None else reshape(weight, affine)
-    a = None if a is None else reshape(a, view)
-    b, c = (None if v is None else reshape(v, affine) for v in (b, c))
+    x, g = reshape(x, *view), reshape(g, *view)
+    w = None if weight is None else reshape(weight, *affine)
+    a = None if a is None else reshape(a, *view)
+    b, c = (None if v is None else reshape(v, *affine) for v in (b, c))
     if statistics is None:
         d = x - mean(x, dims, True) if centered else x
         r = rsqrt(mean(d * d, dims, True) + node.eps)
@@ -89,7 +89,7 @@ def _second_order(node: Function, gs: object, g: Tensor, x: Tensor, weight: Tens
         pa = project(a) * r
         gg = pa if w is None else pa * w
         if w is not None and wants_weight:
-            gw = sum_to_size(g * pa, affine)
+            gw = sum_to_size(g * pa, *affine)
         if wants_x and statistics is None:
             u = g if w is None else g * w
             q = -r * (a * mean(u * xh, dims, True) + u * mean(a * xh, dims, True))
@@ -102,9 +102,9 @@ def _second_order(node: Function, gs: object, g: Tensor, x: Tensor, weight: Tens
     if c is not None:
         gg = c + g * 0 if gg is None else gg + c
     return (
-        reshape(gg, source._array.shape) if wants_g and gg is not None else None,
-        reshape(gx, source._array.shape) if wants_x and gx is not None else None,
-        reshape(gw, weight._array.shape) if gw is not None else None,
+        reshape(gg, *source._array.shape) if wants_g and gg is not None else None,
+        reshape(gx, *source._array.shape) if wants_x and gx is not None else None,
+        reshape(gw, *weight._array.shape) if weight is not None and gw is not None else None,
     )
 
 

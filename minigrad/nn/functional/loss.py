@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad.nn.functional.distance import pairwise_distance
 from minigrad.ops import loss as ops
 from minigrad.ops.activation import logsigmoid
 from minigrad.ops.elementwise import broadcast_operands, clamp_min, exp, log, minimum, sqrt, where
 from minigrad.ops.index import gather
-from minigrad.ops.reduce import norm
 from minigrad.ops.reduce import sum as sum_over
 from minigrad.ops.shape import reshape, unsqueeze
 
@@ -363,7 +363,7 @@ def multi_margin_loss(
     classes = target._array.reshape(N, 1)
     if classes.size and (classes.min() < 0 or classes.max() >= C):
         raise RuntimeError(f"target out of range: multi_margin_loss has {C} classes in an input of shape {list(shape)}")
-    x, t = reshape(input, (N, C)), reshape(target, (N, 1))
+    x, t = reshape(input, N, C), reshape(target, N, 1)
     loss = clamp_min(x - gather(x, 1, t) + margin, 0)
     others = ops.constant_like(classes != np.arange(C), x)
     loss = loss * others if p == 1 else loss * loss * others
@@ -395,8 +395,8 @@ def multilabel_margin_loss(
     chosen = np.where(counted, classes, 0)
     hot = ((chosen[:, :, None] == np.arange(C)) & counted[:, :, None]).any(1)          # (N, C): the sample's classes
     pairs = counted[:, :, None] & ~hot[:, None, :]                                     # (N, T, C)
-    x = reshape(input, (N, C))
-    loss = clamp_min(1 - unsqueeze(gather(x, 1, from_array(chosen)), 2) + unsqueeze(x, 1), 0)
+    x = reshape(input, N, C)
+    loss = clamp_min(unsqueeze(x, 1) - unsqueeze(gather(x, 1, from_array(chosen)), 2) + 1, 0)
     loss = sum_over(loss * ops.constant_like(pairs, x), (1, 2)) / C
     return ops.mean_or_sum(reshape(loss, shape[:-1]) if reduction == "none" else loss, reduction)
 
@@ -499,7 +499,7 @@ def hinge_embedding_loss(
     reduction = _reduction(reduction, size_average, reduce)
     _check_tensors("hinge_embedding_loss", input=input, target=target)
     x, y = broadcast_operands("hinge_embedding_loss", input, target)
-    loss = where(y != 1, clamp_min(margin - x, 0), 0.0) + where(y != -1, x, 0.0)
+    loss = where(y != 1, clamp_min(-x + margin, 0), 0.0) + where(y != -1, x, 0.0)
     return ops.mean_or_sum(loss, reduction)
 
 
@@ -533,7 +533,7 @@ def triplet_margin_loss(
     swap: the distance from the negative is the smaller of those to the anchor and to the positive.
     """
     reduction = _reduction(reduction, size_average, reduce)
-    return _triplet(anchor, positive, negative, lambda x, y: norm(x - y + eps, p, -1, False), margin, swap, reduction)
+    return _triplet(anchor, positive, negative, lambda x, y: pairwise_distance(x, y, p, eps), margin, swap, reduction)
 
 
 def triplet_margin_with_distance_loss(
@@ -541,8 +541,7 @@ def triplet_margin_with_distance_loss(
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
 ) -> Tensor:
     """triplet_margin_loss with a distance of one's own: distance_function(x, y), by default |x - y + 1e-6|_2 over the last dimension."""
-    distance = distance_function or (lambda x, y: norm(x - y + 1e-6, 2, -1, False))
-    return _triplet(anchor, positive, negative, distance, margin, swap, _reduction(reduction))
+    return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, _reduction(reduction))
 
 
 def _triplet(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 
-def _dim(function: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+def _dim(function: str, input: Tensor, dim: int | None, stacklevel: int) -> Any:
     if dim is not None or not isinstance(input, TensorBase):
         return dim
     warnings.warn(
