@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minigrad import _dtype
 from minigrad._ext import resize
 from minigrad._ext.engine import Function, apply
 from minigrad._ext.memory import empty_array
@@ -109,10 +108,6 @@ class GridGeometry(NamedTuple):
 TAPS = {"nearest": 1, "bilinear": 2, "bicubic": 4}
 PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
 HIGHEST_ORDER = {"nearest": 0, "bilinear": 1, "bicubic": 3}
-
-
-def _zeros(shape: tuple[int, ...], dtype: _dtype.dtype) -> Tensor:
-    return from_array(np.zeros(shape, dtype.np))
 
 
 class GridWeightsFunction(Function):
