@@ -116,9 +116,8 @@ MG_INLINE REAL NAME(v_exp_bounded)(REAL x) {
     return NAME(v_from_bits)(NAME(v_to_bits)(y) + (NAME(v_to_bits)(rounded) << VM_MANTISSA)); /* its low bits are n */
 }
 
+/* The ends are set last, over whatever came out: a clamp of x at the start makes GCC 12 carry masks through the whole body. */
 MG_INLINE REAL NAME(v_exp)(REAL x) {
-    x = x < VM_EXP_MIN ? VM_EXP_MIN : x;
-    x = x > VM_EXP_MAX ? VM_EXP_MAX : x;
     const REAL rounded = x * VM_LOG2_E + VM_ROUND, n = rounded - VM_ROUND;
     const REAL r = (x - n * VM_LN2_HI) - n * VM_LN2_LO;
     const REAL y = 1 + (r + r * r * NAME(v_exp_q)(r));
@@ -126,7 +125,9 @@ MG_INLINE REAL NAME(v_exp)(REAL x) {
     const int deep = x < VM_EXP_DEEP;
     const VM_BITS exponent = (VM_BITS)(deep ? VM_BIAS - 1 + 64 : VM_BIAS - 1) << VM_MANTISSA;
     const REAL scaled = y * NAME(v_from_bits)((NAME(v_to_bits)(rounded) << VM_MANTISSA) + exponent);
-    return scaled * (deep ? (REAL)0x1p-63 : 2);
+    const REAL finite = scaled * (deep ? (REAL)0x1p-63 : 2);
+    const REAL high = x > VM_EXP_MAX ? (REAL)INFINITY : finite;
+    return x < VM_EXP_MIN ? 0 : high;
 }
 
 /* expm1(x) for VM_EXPM1_MIN <= x <= VM_EXP_MAX and |x| >= VM_TINY (or NaN): 2^n (1 + p) - 1, with half of 2^n so that n may be
@@ -141,9 +142,10 @@ MG_INLINE REAL NAME(v_expm1_bounded)(REAL x) {
 }
 
 MG_INLINE REAL NAME(v_expm1)(REAL x) {
-    REAL c = x < VM_EXPM1_MIN ? VM_EXPM1_MIN : x;
-    c = c > VM_EXP_MAX ? VM_EXP_MAX : c;
-    return NAME(v_abs)(x) < VM_TINY ? x : NAME(v_expm1_bounded)(c);
+    const REAL y = NAME(v_expm1_bounded)(x);
+    const REAL high = x > VM_EXP_MAX ? (REAL)INFINITY : y;
+    const REAL low = x < VM_EXPM1_MIN ? -1 : high;
+    return NAME(v_abs)(x) < VM_TINY ? x : low;
 }
 
 /* log(x) + c for a normal x > 0 and a small c. With x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), s = f / (2 + f):
@@ -185,9 +187,10 @@ MG_INLINE REAL NAME(v_log1p)(REAL x) {
 /* With q = expm1(2 |x|) / 2: tanh |x| = q / (q + 1) = q - q^2 / (q + 1); the second form is the better one for small q. */
 MG_INLINE REAL NAME(v_tanh)(REAL x) {
     const REAL a = 2 * NAME(v_abs)(x);
-    const REAL q = (REAL)0.5 * NAME(v_expm1_bounded)(a > -VM_EXPM1_MIN ? -VM_EXPM1_MIN : a);
+    const REAL q = (REAL)0.5 * NAME(v_expm1_bounded)(a);
     const REAL w = q / (q + 1);
-    const REAL y = NAME(v_copysign)(q < (REAL)0.35 ? q - q * w : w, x);
+    const REAL t = q < (REAL)0.35 ? q - q * w : w;
+    const REAL y = NAME(v_copysign)(a > -VM_EXPM1_MIN ? 1 : t, x);
     return NAME(v_abs)(x) < VM_TINY ? x : y;
 }
 
