@@ -27,7 +27,7 @@ cdef extern from "conv.h" nogil:
 
 
 cdef conv_geometry read_geometry(const int64_t[::1] numbers, int64_t N, int64_t C, int64_t O) except *:
-    """The geometry as the kernels take it. What they could not survive is an error of the library, never undefined behaviour."""
+    """The geometry as the kernels take it. What they would not survive raises: an error of the library's, not the user's."""
     cdef conv_geometry s
     cdef int i
     if numbers.shape[0] != 19:
@@ -185,7 +185,8 @@ def fold(const floating[:, :, ::1] columns, floating[:, :, ::1] out, const int64
     """The adjoint of unfold: columns (N, C * kernel, out) are added up where they came from, out (N, C, image)."""
     cdef conv_geometry s = read_geometry(geometry, out.shape[0], out.shape[1], geometry[0])
     cdef int threads = plan_threads(columns.shape[0] * columns.shape[1] * columns.shape[2] // 4)
-    if columns.shape[2] != volume(s.out) or out.shape[2] != volume(s.image) or columns.shape[1] != out.shape[1] * volume(s.kernel):
+    cdef int64_t rows = out.shape[1] * volume(s.kernel)
+    if columns.shape[2] != volume(s.out) or out.shape[2] != volume(s.image) or columns.shape[1] != rows:
         raise ValueError("the arrays do not have the shapes of the geometry")
     if out.shape[0] * out.shape[1] * out.shape[2] == 0:
         return

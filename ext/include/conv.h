@@ -100,7 +100,8 @@ static void conv_measure(conv_grid *g, int64_t channels) {
     g->K = channels * g->taps;
 }
 
-/* Halves the tile along its first axis longer than 1 (the last only down to `least` points); 0 where it is as small as can be. */
+/* Halves the tile along its first axis longer than 1 (the last only down to `least` points); 0 where it is as small as can
+   be. */
 static int conv_halve(conv_grid *g, int64_t least, int64_t channels) {
     for (int i = 0; i < 3; i++)
         if (g->tile[i] > (i == 2 ? least : 1)) {

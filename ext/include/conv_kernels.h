@@ -2,9 +2,9 @@
 
    There is no im2col buffer. The source of a tile is copied once into a zero-padded strip, split by phase of the stride, where
    every tap of every channel is a constant offset; the micro-kernel multiplies a block of output channels by a run of
-   neighbouring points, reading the source at strip + offset[k]. Points that lie between the rows of the destination are computed
-   too and dropped; where they would be too many (small outputs) the columns are gathered first, which is im2col for one
-   register tile. */
+   neighbouring points, reading the source at strip + offset[k]. What lies between the rows of the destination is computed too
+   and dropped; where that would be too much (small outputs) the columns are gathered first, which is im2col for one register
+   tile. */
 
 #if ISA_LEVEL >= 4
 #define CONV_ROWS 14 /* output channels of a register tile: 14 x 2 accumulators of 32 registers */
@@ -57,8 +57,8 @@ static void NAME(conv_turn_rows)(REAL *y, int64_t y_row, const REAL *x, int64_t 
 }
 
 /* c[i][j] = sum over k of a[k][i] * b[offset[k] + j];  a (K, rows), rows x (vectors * LANES) results, each sum in order of k */
-MG_INLINE void NAME(conv_micro)(const int rows, const int vectors, int64_t K, const REAL *a, const REAL *b, const int64_t *offset,
-                                REAL *c, int64_t c_row) {
+MG_INLINE void NAME(conv_micro)(const int rows, const int vectors, int64_t K, const REAL *a, const REAL *b,
+                                const int64_t *offset, REAL *c, int64_t c_row) {
     VECTOR sum[CONV_ROWS][8];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
@@ -81,7 +81,8 @@ MG_INLINE void NAME(conv_micro)(const int rows, const int vectors, int64_t K, co
 }
 
 /* sum[i][j] += sum over the points p of a tile of x[offset[i] + position(p)] * g[p][j];  a row of the result for each tap.
-   Points come in `lines` runs of `length`, the runs `line` elements apart in x. Each tile is summed on its own and then added. */
+   Points come in `planes` x `lines` runs of `length`, `plane` and `line` elements apart in x. Each tile is summed on its own
+   and then added. */
 MG_INLINE void NAME(conv_weight_micro)(const int rows, const int vectors, const REAL *x, const int64_t *offset, const REAL *g,
                                        int64_t planes, int64_t plane, int64_t lines, int64_t line, int64_t length, REAL *sum,
                                        int64_t sum_row) {
@@ -142,24 +143,24 @@ MG_INLINE void NAME(conv_weight_lines)(const int rows, const REAL *x, const int6
     for (int i = 0; i < rows; i++) *(VECTOR *)(sum + i * LANES) += part[i];
 }
 
-#define CONV_MICRO(n)                                                                                                           \
-    static __attribute__((noinline)) void NAME(conv_micro_##n)(int64_t K, const REAL *a, const REAL *b, const int64_t *offset,  \
-                                                               REAL *c, int64_t c_row) {                                        \
-        NAME(conv_micro)(n, CONV_VECTORS(n), K, a, b, offset, c, c_row);                                                        \
-    }                                                                                                                           \
-    static __attribute__((noinline)) void NAME(conv_weight_micro_##n)(                                                          \
-        int vectors, const REAL *x, const int64_t *offset, const REAL *g, int64_t planes, int64_t plane, int64_t lines,         \
-        int64_t line, int64_t length, REAL *sum, int64_t sum_row) {                                                             \
-        if (vectors == 2)                                                                                                       \
-            NAME(conv_weight_micro)(n, 2, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                      \
-        else                                                                                                                    \
-            NAME(conv_weight_micro)(n, 1, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                      \
+#define CONV_MICRO(n)                                                                                                          \
+    static __attribute__((noinline)) void NAME(conv_micro_##n)(int64_t K, const REAL *a, const REAL *b, const int64_t *offset, \
+                                                               REAL *c, int64_t c_row) {                                       \
+        NAME(conv_micro)(n, CONV_VECTORS(n), K, a, b, offset, c, c_row);                                                       \
+    }                                                                                                                          \
+    static __attribute__((noinline)) void NAME(conv_weight_micro_##n)(                                                         \
+        int vectors, const REAL *x, const int64_t *offset, const REAL *g, int64_t planes, int64_t plane, int64_t lines,        \
+        int64_t line, int64_t length, REAL *sum, int64_t sum_row) {                                                            \
+        if (vectors == 2)                                                                                                      \
+            NAME(conv_weight_micro)(n, 2, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                     \
+        else                                                                                                                   \
+            NAME(conv_weight_micro)(n, 1, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                     \
     }
-#define CONV_LINES(n)                                                                                                           \
-    static __attribute__((noinline)) void NAME(conv_weight_lines_##n)(const REAL *x, const int64_t *offset, const REAL *g,      \
-                                                                      int64_t planes, int64_t plane, int64_t lines,             \
-                                                                      int64_t line, int64_t length, REAL *sum) {                \
-        NAME(conv_weight_lines)(n, x, offset, g, planes, plane, lines, line, length, sum);                                      \
+#define CONV_LINES(n)                                                                                                          \
+    static __attribute__((noinline)) void NAME(conv_weight_lines_##n)(const REAL *x, const int64_t *offset, const REAL *g,     \
+                                                                      int64_t planes, int64_t plane, int64_t lines,            \
+                                                                      int64_t line, int64_t length, REAL *sum) {               \
+        NAME(conv_weight_lines)(n, x, offset, g, planes, plane, lines, line, length, sum);                                     \
     }
 CONV_MICRO(1) CONV_MICRO(2) CONV_MICRO(3) CONV_MICRO(4) CONV_MICRO(5) CONV_MICRO(6)
 #if CONV_ROWS > 6
@@ -223,8 +224,10 @@ static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel,
                                 REAL *row = plane + (d * g->length[1] + h) * g->length[2];
                                 if (at_d < 0 || at_d >= size[0] || at_h < 0 || at_h >= size[1])
                                     for (int64_t j = 0; j < n_w; j++) row[j] = 0;
-                                else
-                                    NAME(conv_fill_row)(row, n_w, from + (at_d * size[1] + at_h) * size[2] + at_w, W->step, first, end);
+                                else {
+                                    const REAL *source = from + (at_d * size[1] + at_h) * size[2] + at_w;
+                                    NAME(conv_fill_row)(row, n_w, source, W->step, first, end);
+                                }
                             }
                     }
         }
@@ -289,8 +292,8 @@ static void NAME(conv_gather)(REAL *panel, int64_t columns, const REAL *strip, c
 /* y = correlation of x with w over the grids of the geometry, plus bias (NULL: none).
    adjoint 0: x (N, C, image) -> y (N, O, out); adjoint 1: x (N, O, out) -> y (N, C, image); w (O, C / groups, kernel).
    With scratch NULL nothing is computed. Returns the bytes of scratch that are needed, -1 without memory. */
-static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *geometry, int adjoint,
-                               int threads, char *scratch) {
+static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *geometry,
+                               int adjoint, int threads, char *scratch) {
     conv_geometry s = *geometry;
     conv_merge_axes(&s);
     const int64_t in = (adjoint ? s.O : s.C) / s.groups, channels = (adjoint ? s.C : s.O) / s.groups;
@@ -332,7 +335,8 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
     }
     int64_t *in_order = conv_take(&arena, gathered * sizeof(int64_t)); /* offsets into a panel of gathered columns */
     const int64_t strip_bytes = conv_round_up((strip + columns + LANES) * sizeof(REAL), 64);
-    const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64), panel_bytes = conv_round_up(gathered * columns * sizeof(REAL), 64);
+    const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64);
+    const int64_t panel_bytes = conv_round_up(gathered * columns * sizeof(REAL), 64);
     const int64_t lines_bytes = conv_round_up(3 * most_lines * sizeof(int64_t), 64);
     const int64_t each = strip_bytes + tile_bytes + panel_bytes + lines_bytes;
     char *own = conv_take(&arena, each * threads);
@@ -365,8 +369,8 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
             conv_tile(g, rest % conv_tiles(g), m, a);
             rest /= conv_tiles(g);
             const int64_t group = rest % s.groups, n0 = rest / s.groups * g->images, images = conv_min(g->images, s.N - n0);
-            NAME(conv_fill_strip)(source, x + (n0 * s.groups + group) * in * from_size, from_size, s.groups * in * from_size, in,
-                                  images, g, from, m, a);
+            const REAL *first_image = x + (n0 * s.groups + group) * in * from_size;
+            NAME(conv_fill_strip)(source, first_image, from_size, s.groups * in * from_size, in, images, g, from, m, a);
             int64_t length;
             const int64_t lines = images * a[0] * a[1], runs = conv_run(g, a, images, g->level, &length);
             const int64_t run = conv_round_up(length, columns), row = runs * run, lines_of_run = lines / runs;
@@ -428,11 +432,12 @@ static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, co
     /* g is packed anew for each block of taps: 256 taps are enough work to make little of that. */
     const int64_t c_most = by_points ? 1 : conv_min(C, (256 + kernel - 1) / kernel), c_blocks = (C + c_most - 1) / c_most;
     const int64_t c_block = (C + c_blocks - 1) / c_blocks;
-    const int64_t o_block = by_points ? O : conv_min(wide, 4 * 2 * LANES), o_blocks = by_points ? 1 : (wide + o_block - 1) / o_block;
+    const int64_t o_block = by_points ? O : conv_min(wide, 4 * 2 * LANES), o_blocks = (O + o_block - 1) / o_block;
     conv_grid grid, *const t = &grid;
     for (int i = 0; i < 3; i++) t->axis[i] = conv_forward_axis(&s, i);
     conv_start_tiles(t, c_block);
-    while ((c_block * t->channel > CONV_STRIP / 2 || conv_points(t) * o_block > CONV_STRIP / 2) && conv_halve(t, 64, c_block)) {}
+    while ((c_block * t->channel > CONV_STRIP / 2 || conv_points(t) * o_block > CONV_STRIP / 2) &&
+           conv_halve(t, 64, c_block)) {}
     const int64_t units = s.N * conv_tiles(t), own_jobs = s.groups * c_blocks * o_blocks;
     const int64_t wanted = s.N * out * s.O * K < CONV_LARGE ? 1 : 2 * CONV_JOBS;
     const int64_t pieces = own_jobs < wanted ? conv_min(units, (wanted + own_jobs - 1) / own_jobs) : 1;
@@ -485,8 +490,8 @@ static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, co
                                 for (int64_t j = a[2]; j < conv_round_up(a[2], LANES); j++) to[j] = 0;
                             }
                         for (int64_t k = 0; k < kernel; k += 8)
-                            NAME(conv_weight_lines_table)[conv_min(8, kernel - k)](strip, offset + k, rows, a[0], plane, a[1], line,
-                                                                                   a[2], sums + (o * kernel + k) * LANES);
+                            NAME(conv_weight_lines_table)[conv_min(8, kernel - k)](
+                                strip, offset + k, rows, a[0], plane, a[1], line, a[2], sums + (o * kernel + k) * LANES);
                     }
                     continue;
                 }
