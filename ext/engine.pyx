@@ -6,7 +6,6 @@ lost) or on (create_graph=True: the gradient is itself a graph, so derivatives o
 
 The parameters that `backward` names after `g` are what the node keeps: names of forward's parameters, and `out`.
 """
-import inspect
 import warnings
 import weakref
 
@@ -455,9 +454,11 @@ cdef tuple what_is_kept(type cls):
     cdef object known = kept_by_class.get(cls)
     if known is not None:
         return <tuple> known
-    forward = list(inspect.signature(cls.forward).parameters)[1:]
-    variadic = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(cls.forward).parameters.values())
-    named = list(inspect.signature(cls.backward).parameters)[2:]
+    code = cls.forward.__code__
+    forward = list(code.co_varnames[1:code.co_argcount])
+    variadic = code.co_flags & 0x04                          # forward(self, *arrays)
+    code = cls.backward.__code__
+    named = list(code.co_varnames[2:code.co_argcount])
     reads = cls.reads or {}
     keeps = []
     for name in named:

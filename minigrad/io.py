@@ -7,12 +7,9 @@ There is no pickle anywhere: loading runs no code. A plain safetensors file of a
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,14 +75,18 @@ def save(obj: Any, f: str | os.PathLike) -> None:
 
     Raises TypeError for a part that cannot be saved, before anything is written.
     """
-    from safetensors.numpy import save as to_bytes  # loaded at first use: most programs save nothing
+    import json  # loaded at first use, as all of these: most programs save nothing
+    import tempfile
+
+    from safetensors.numpy import save as to_bytes
 
     tensors: dict[str, np.ndarray] = {}
     structure = _describe(obj, "", tensors)
     data = to_bytes(tensors, {"format": _FORMAT, "structure": json.dumps(structure)})
-    path = Path(f)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    path = os.path.abspath(os.fspath(f))
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -103,11 +104,13 @@ def load(f: str | os.PathLike) -> Any:
 
     Raises FileNotFoundError, and ValueError for a file that is damaged or of another kind.
     """
+    import json
+
     from safetensors import SafetensorError, safe_open
 
-    path = Path(f)
-    if not path.is_file():
-        raise FileNotFoundError(f"load: there is no file {str(path)!r}")
+    path = os.fspath(f)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"load: there is no file {path!r}")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -117,11 +120,11 @@ def load(f: str | os.PathLike) -> Any:
                 _dtype.from_numpy(array.dtype)
                 tensors[name] = from_array(array)
     except (SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
-        raise ValueError(f"load: {str(path)!r} is no safetensors file that minigrad can read: {error}") from error
+        raise ValueError(f"load: {path!r} is no safetensors file that minigrad can read: {error}") from error
     if metadata.get("format") != _FORMAT:
         return tensors
     try:
         structure = json.loads(metadata["structure"])
     except (KeyError, ValueError) as error:
-        raise ValueError(f"load: the description in {str(path)!r} is damaged: {error}") from error
+        raise ValueError(f"load: the description in {path!r} is damaged: {error}") from error
     return _rebuild(structure, tensors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,7 +21,7 @@ class _GradMode:
         self._before: list[bool] = []
 
     def __call__(self, function: F) -> F:
-        if inspect.isgeneratorfunction(function):
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20:  # a generator function
 
             @functools.wraps(function)
             def generator(*args: Any, **kwargs: Any) -> Any:
