@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import secrets
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class Generator:
     A new one has PyTorch's default seed, 67280421310721; only the CPU is accepted as `device` (RuntimeError).
     """
 
-    rng: np.random.Generator
+    _rng: np.random.Generator | None
 
     def __init__(self, device: Any = "cpu") -> None:
         check_device(device)
@@ -64,12 +64,19 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError(f"Overflow when unpacking long long: a seed lies in [-2**63, 2**64), but got {seed}")
         self._seed = int(seed) & _MASK64
-        self.rng = np.random.Generator(np.random.PCG64(self._seed))
+        self._rng = None
         return self
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The numpy generator that the numbers come from. Made at the first use: numpy.random is slow to import."""
+        if self._rng is None:
+            self._rng = np.random.Generator(np.random.PCG64(self._seed))
+        return self._rng
 
     def seed(self) -> int:
         """Starts a stream with a seed from the operating system's randomness, and returns that seed."""
-        self.manual_seed(secrets.randbits(53))
+        self.manual_seed(int.from_bytes(os.urandom(8), "little") >> 11)
         return self._seed
 
     def initial_seed(self) -> int:
@@ -103,7 +110,7 @@ class Generator:
             "has_uint32": has_uint32,
             "uinteger": uinteger,
         }
-        self.rng, self._seed = rng, seed
+        self._rng, self._seed = rng, seed
         return self
 
     def clone_state(self) -> Generator:
