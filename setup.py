@@ -87,7 +87,7 @@ def headers_of(source: Path) -> list[str]:
 
 
 def extensions() -> list[Extension]:
-    compile_args = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-unused-function"]
+    compile_args = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-unused-function"]
     link_args = [] if DEBUG or SANITIZE or sys.platform == "darwin" else ["-Wl,-s"]
     if DEBUG or SANITIZE:
         compile_args += ["-g", "-fno-omit-frame-pointer"]

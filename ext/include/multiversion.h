@@ -52,10 +52,18 @@
 
 #endif
 
+/* Machines of before 2013 get small code: their kernels at full optimization would be a third of the installed library. */
+#if MG_X86_GCC
+#pragma GCC push_options
+#pragma GCC optimize("Os")
+#endif
 #define ISA_LEVEL 2
 #define MG_BYTES 16
 #define MG_SUFFIX v2
 #include "multiversion_types.h"
+#if MG_X86_GCC
+#pragma GCC pop_options
+#endif
 #undef ISA_LEVEL
 #undef MG_BYTES
 #undef MG_SUFFIX
