@@ -87,8 +87,13 @@ def headers_of(source: Path) -> list[str]:
 
 
 def extensions() -> list[Extension]:
-    compile_args = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-unused-function"]
-    link_args = [] if DEBUG or SANITIZE or sys.platform == "darwin" else ["-Wl,-s"]
+    # -O2 with -O3's vectorizer: a third less code, at the same speed where it counts.
+    compile_args = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
+    compile_args += ["-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-unused-function"]
+    link_args = []
+    if not (DEBUG or SANITIZE or sys.platform == "darwin"):
+        compile_args += ["-fno-asynchronous-unwind-tables"]
+        link_args += ["-Wl,-s", "-Wl,-z,noseparate-code", "-Wl,--build-id=none"]
     if DEBUG or SANITIZE:
         compile_args += ["-g", "-fno-omit-frame-pointer"]
     if SANITIZE:
