@@ -38,7 +38,9 @@ def _describe(obj: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
         items = []
         for key, value in obj.items():
             if not isinstance(key, (str, int)) or isinstance(key, bool):
-                raise TypeError(f"save: keys must be str or int, but {path or 'the object'} has the key {key!r} ({type(key).__name__})")
+                raise TypeError(
+                    f"save: keys must be str or int, but {path or 'the object'} has the key {key!r} ({type(key).__name__})"
+                )
             items.append([key, _describe(value, f"{path}.{key}" if path else str(key), tensors)])
         return {"dict": items}
     if isinstance(obj, (list, tuple)):

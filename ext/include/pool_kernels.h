@@ -44,7 +44,7 @@ MG_INLINE IVECTOR NAME(pool_load_index)(const int32_t *p) {
 #if REAL_IS_FLOAT
     return *(const IVECTOR *)p;
 #else
-    IVECTOR k;
+    IVECTOR k = {0};
     for (int l = 0; l < LANES; l++) k[l] = p[l];
     return k;
 #endif
