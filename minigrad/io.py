@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,8 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._ext.engine import TensorBase, from_array
 
-_FORMAT = "minigrad nest 1"
+# The one key of our metadata. One key, since safetensors writes several in an order that differs from run to run.
+_STRUCTURE = "minigrad nest 1"
 
 
 def _describe(obj: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
@@ -65,7 +65,8 @@ def _rebuild(node: Any, tensors: dict[str, Any]) -> Any:
         if kind == "float" and isinstance(value, str):
             return float.fromhex(value)
         if kind == "dict" and isinstance(value, list) and all(isinstance(i, list) and len(i) == 2 for i in value):
-            return OrderedDict((key, _rebuild(item, tensors)) for key, item in value) if value else {}
+            if all(isinstance(key, (str, int)) for key, _ in value):
+                return {key: _rebuild(item, tensors) for key, item in value}
         if kind in ("list", "tuple") and isinstance(value, list):
             items = [_rebuild(item, tensors) for item in value]
             return items if kind == "list" else tuple(items)
@@ -77,20 +78,19 @@ def save(obj: Any, f: str | os.PathLike) -> None:
 
     Raises TypeError for a part that cannot be saved, before anything is written.
     """
-    import json  # loaded at first use, as all of these: most programs save nothing
-    import tempfile
+    import json  # loaded at first use, as safetensors: most programs save nothing
 
     from safetensors.numpy import save as to_bytes
 
     tensors: dict[str, np.ndarray] = {}
     structure = _describe(obj, "", tensors)
-    data = to_bytes(tensors, {"format": _FORMAT, "structure": json.dumps(structure)})
+    data = to_bytes(tensors, {_STRUCTURE: json.dumps(structure)})
     path = os.path.abspath(os.fspath(f))
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -123,10 +123,10 @@ def load(f: str | os.PathLike) -> Any:
                 tensors[name] = from_array(array)
     except (SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"load: {path!r} is no safetensors file that minigrad can read: {error}") from error
-    if metadata.get("format") != _FORMAT:
+    if _STRUCTURE not in metadata:
         return tensors
     try:
-        structure = json.loads(metadata["structure"])
-    except (KeyError, ValueError) as error:
+        structure = json.loads(metadata[_STRUCTURE])
+    except (RecursionError, ValueError) as error:
         raise ValueError(f"load: the description in {path!r} is damaged: {error}") from error
     return _rebuild(structure, tensors)

@@ -26,7 +26,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Imported inside a function on purpose: they are optional, or slow to import.
-LATE_IMPORTS = {"PIL", "json", "matplotlib", "safetensors", "scipy", "tempfile", "torch", "tqdm"}
+LATE_IMPORTS = {"PIL", "json", "matplotlib", "safetensors", "scipy", "torch", "tqdm"}
 
 # A module may import modules of its own layer and below. The first entry that is a prefix counts.
 LAYERS = [
