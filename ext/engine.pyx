@@ -881,11 +881,12 @@ cdef class Walk:
     cdef dict wanted             # id(leaf) -> indices of `results`; None: every leaf accumulates into .grad
     cdef set useful              # with `wanted`: the nodes on a way to what is wanted
     cdef list results
+    cdef dict hooked             # id(leaf) -> [leaf, sum of its gradients], for leaves with hooks: these see the whole gradient, once
 
     cdef int deliver(self, Function maker, object edge, TensorBase gradient, bint owned) except -1:
         """Adds a gradient to what waits at a node, or to a leaf. `owned`: nobody but the engine can see its memory."""
         cdef TensorBase g
-        cdef Function node
+        cdef Function node = None
         cdef TensorBase leaf
         cdef int nr = 0
         cdef list pending
@@ -896,6 +897,9 @@ cdef class Walk:
             g = checked(
                 maker, gradient, cnp.PyArray_NDIM(leaf._array), cnp.PyArray_DIMS(leaf._array), cnp.PyArray_TYPE(leaf._array)
             )
+            if leaf.hooks or leaf.post_hooks:
+                self.gather(leaf, g)
+                return 0
             return self.reach_leaf(leaf, g, owned)
         if type(edge) is Edge:
             node, nr = (<Edge> edge).node, (<Edge> edge).output_nr
@@ -919,6 +923,16 @@ cdef class Walk:
             pending = <list> node.pending
             pending[nr] = gradient if pending[nr] is None else add_op(pending[nr], gradient)
         return 0
+
+    cdef gather(self, TensorBase leaf, TensorBase g):
+        """Adds to what waits for a leaf with hooks until the end of the walk."""
+        if self.hooked is None:
+            self.hooked = {}
+        entry = self.hooked.get(id(leaf))
+        if entry is None:
+            self.hooked[id(leaf)] = [leaf, g]
+        else:
+            entry[1] = add_op(entry[1], g)
 
     cdef int reach_leaf(self, TensorBase leaf, TensorBase g, bint owned) except -1:
         if leaf.hooks:
@@ -954,7 +968,7 @@ cdef class Walk:
         the earliest first, so that a node is judged after all that it leads to."""
         cdef list stack = [root for root in roots if isinstance(root, Function)]
         cdef set seen = set(stack)
-        cdef Function node
+        cdef Function node = None
         while stack:
             node = <Function> stack.pop()
             for edge in node.edges or ():
@@ -991,7 +1005,7 @@ cdef class Walk:
 
     cdef int run(self) except -1:
         global mg_grad_mode
-        cdef Function node
+        cdef Function node = None
         cdef int before = mg_grad_mode
         cdef Py_ssize_t i
         cdef bint alone
@@ -1030,8 +1044,13 @@ cdef class Walk:
                         raise_bad_gradient(node, f"one gradient for {len(node.edges)} inputs")
                     self.give(node, <PyObject *> PyTuple_GET_ITEM(node.edges, 0), <PyObject *> gs, True)
                 gs = None
+            if self.hooked is not None:
+                for leaf, g in self.hooked.values():
+                    self.reach_leaf(<TensorBase> leaf, <TensorBase> g, False)
         finally:
             mg_grad_mode = before
+            if node is not None:
+                node.mask = <unsigned long> -1
             while self.queue.n:              # after an error: no half-summed gradient may stay behind
                 node = self.queue.pop()
                 node.pending = None

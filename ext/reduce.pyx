@@ -265,6 +265,7 @@ def var_mean(x, tuple axes, double correction, bint keepdims):
     cdef bint[MAX_NDIM] reduced
     cdef int axis, last = -1, first = -1, ndim = cnp.PyArray_NDIM(a)
     cdef int64_t outer = 1, n = count(a, axes), inner = 1
+    cdef cnp.npy_intp[2] shape
     mark(a, axes, reduced)
     for axis in range(ndim):
         if reduced[axis]:
@@ -280,6 +281,10 @@ def var_mean(x, tuple axes, double correction, bint keepdims):
             outer *= cnp.PyArray_DIM(a, axis)
         elif axis > last:
             inner *= cnp.PyArray_DIM(a, axis)
+    if outer * inner == 0:
+        shape[0], shape[1] = outer, inner
+        average = empty(2, shape, cnp.PyArray_TYPE(a))
+        return shaped_pair((average, average.copy()), a, reduced, keepdims)
     average = fold(a, SUM, outer, n, inner, None, None)
     divide(average, <double> n)
     variance = fold(a, SQUARE_DEVIATION, outer, n, inner, average, None)

@@ -529,6 +529,17 @@ def test_hooks_run_once_on_the_whole_gradient(lib):
     assert seen == [[4, 4, 4]]
 
 
+def test_a_leaf_s_hooks_run_once_on_the_whole_gradient(lib):
+    x = leaf(lib)
+    seen = []
+    x.register_hook(lambda g: seen.append(values(g)))
+    x.register_hook(lambda g: g.clamp(-1, 1))
+    (x * 2 - x * 3 + x * 4).sum().backward()
+    assert seen == [[3, 3, 3]]
+    assert values(x.grad) == [1, 1, 1]
+    assert values(lib.autograd.grad((x * 2 - x * 2).sum(), x)[0]) == [0, 0, 0]
+
+
 def test_hooks_can_be_removed(lib):
     x = leaf(lib)
     handle = x.register_hook(lambda g: g * 0)
@@ -548,7 +559,7 @@ def test_post_accumulate_hooks(lib):
     seen = []
     x.register_post_accumulate_grad_hook(lambda t: seen.append(values(t.grad)))
     (x * 2).sum().backward()
-    (x * 2).sum().backward()
+    (x + x).sum().backward()
     assert seen == [[2, 2, 2], [4, 4, 4]]
 
 
@@ -725,3 +736,26 @@ def test_an_exception_in_a_rule_leaves_grad_mode_as_it_was():
             y.backward()
         assert not mg.is_grad_enabled()
     assert mg.is_grad_enabled()
+
+
+class FailsOnceFunction(Function):
+    failed = False
+
+    def forward(self, x, y):
+        return x + y
+
+    def backward(self, g):
+        if not FailsOnceFunction.failed:
+            FailsOnceFunction.failed = True
+            raise RuntimeError("once")
+        gx, gy = self.needs_input_grad
+        return g if gx else None, g if gy else None
+
+
+def test_an_exception_in_grad_does_not_narrow_the_next_backward():
+    x, y = mg.ones(3, requires_grad=True), mg.ones(3, requires_grad=True)
+    z = apply(FailsOnceFunction(), x, y).sum()
+    with pytest.raises(RuntimeError, match="once"):
+        mg.autograd.grad(z, x, retain_graph=True)
+    z.backward()
+    assert values(x.grad) == values(y.grad) == [1, 1, 1]

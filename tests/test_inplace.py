@@ -120,6 +120,15 @@ def test_fill_and_zero_cut_the_gradient(lib):
     assert values(x.grad) == [1, 1, 1]
 
 
+def test_what_was_overwritten_gets_no_gradient_even_from_infinity(lib):
+    x = leaf(lib)
+    y, z = x * 2, x * 2
+    y.zero_()
+    z[1] = 0.0
+    (y.sqrt() + z * x.new_tensor([0.0, float("inf"), 0.0])).sum().backward()
+    assert values(x.grad) == [0, 0, 0]
+
+
 def test_copy(lib):
     x, z = leaf(lib), lib.tensor(2.0, requires_grad=True)
     y = x * 2

@@ -95,6 +95,12 @@ def test_results_with_two_parts_have_names():
         x.argmax((0, 1))
 
 
+def test_moments_without_any_output():
+    assert mg.zeros(4, 0).var(0).shape == mg.zeros(4, 0).std(0).shape == (0,)
+    assert [part.shape for part in mg.var_mean(mg.zeros(0, 3, 0), (0,))] == [(3, 0)] * 2
+    assert mg.zeros(2, 3, 0).var((0, 1), keepdim=True).shape == (1, 1, 0)
+
+
 def test_forms_of_the_arguments_of_var():
     x = mg.tensor([[1.0, 3.0], [3.0, 2.0]])
     assert x.var(False).item() == x.var(unbiased=False).item() == x.var(correction=0).item() == 0.6875

@@ -136,7 +136,7 @@ class FloorDivideFunction(Function):
             return np.where((x < 0) != (y < 0), -(abs(x) // abs(y)), abs(x) // abs(y)).astype(x.dtype)
 
     def backward(self, g):
-        return tuple(g * 0 if wanted else None for wanted in self.needs_input_grad)
+        return tuple(g.new_zeros(g.shape) if wanted else None for wanted in self.needs_input_grad)
 
 
 def floor_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
@@ -205,7 +205,7 @@ class PowScalarFunction(Function):
 
     def backward(self, g, x):
         n = self.exponent
-        return g * 0 if n == 0 else g * (n * pow(x, n - 1)) if n != 2 else g * (x * 2.0)
+        return g.new_zeros(g.shape) if n == 0 else g * (n * pow(x, n - 1)) if n != 2 else g * (x * 2.0)
 
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
@@ -258,7 +258,7 @@ class StepwiseFunction(Function):
         return self.function(x)
 
     def backward(self, g):
-        return g * 0
+        return g.new_zeros(g.shape)
 
 
 def sign(input: Tensor) -> Tensor:

@@ -166,7 +166,7 @@ class FillFunction(Function):
         return np.full(x.shape, self.value, x.dtype)
 
     def backward(self, g):
-        return g * 0
+        return g.new_zeros(g.shape)
 
 
 def fill_(input: Tensor, value: Tensor | float) -> Tensor:
@@ -191,7 +191,7 @@ class CopyFunction(Function):
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
-        return g * 0 if gx else None, g if gy else None
+        return g.new_zeros(g.shape) if gx else None, g if gy else None
 
 
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
