@@ -60,8 +60,50 @@ from .creation import ones_like as ones_like
 from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
+from .functions import adaptive_max_pool1d as adaptive_max_pool1d
+from .functions import alpha_dropout as alpha_dropout
+from .functions import batch_norm as batch_norm
+from .functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .functions import cosine_embedding_loss as cosine_embedding_loss
+from .functions import dropout as dropout
+from .functions import embedding as embedding
+from .functions import feature_alpha_dropout as feature_alpha_dropout
+from .functions import feature_dropout as feature_dropout
+from .functions import group_norm as group_norm
+from .functions import hinge_embedding_loss as hinge_embedding_loss
+from .functions import instance_norm as instance_norm
+from .functions import kl_div as kl_div
+from .functions import layer_norm as layer_norm
+from .functions import margin_ranking_loss as margin_ranking_loss
+from .functions import poisson_nll_loss as poisson_nll_loss
+from .functions import rrelu as rrelu
+from .functions import triplet_margin_loss as triplet_margin_loss
 from .io import load as load
 from .io import save as save
+from .nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
+from .nn.functional import avg_pool1d as avg_pool1d
+from .nn.functional import bilinear as bilinear
+from .nn.functional import celu_ as celu_
+from .nn.functional import channel_shuffle as channel_shuffle
+from .nn.functional import conv1d as conv1d
+from .nn.functional import conv2d as conv2d
+from .nn.functional import conv3d as conv3d
+from .nn.functional import conv_transpose1d as conv_transpose1d
+from .nn.functional import conv_transpose2d as conv_transpose2d
+from .nn.functional import conv_transpose3d as conv_transpose3d
+from .nn.functional import cosine_similarity as cosine_similarity
+from .nn.functional import max_pool1d as max_pool1d
+from .nn.functional import max_pool1d_with_indices as max_pool1d_with_indices
+from .nn.functional import max_pool2d as max_pool2d
+from .nn.functional import max_pool3d as max_pool3d
+from .nn.functional import native_channel_shuffle as native_channel_shuffle
+from .nn.functional import pairwise_distance as pairwise_distance
+from .nn.functional import pixel_shuffle as pixel_shuffle
+from .nn.functional import pixel_unshuffle as pixel_unshuffle
+from .nn.functional import rms_norm as rms_norm
+from .nn.functional import rrelu_ as rrelu_
+from .nn.functional import selu_ as selu_
+from .nn.functional import threshold_ as threshold_
 from .ops.activation import celu as celu
 from .ops.activation import hardshrink as hardshrink
 from .ops.activation import prelu as prelu
@@ -69,6 +111,46 @@ from .ops.activation import relu as relu
 from .ops.activation import relu_ as relu_
 from .ops.activation import selu as selu
 from .ops.activation import threshold as threshold
+from .ops.arrange import adjoint as adjoint
+from .ops.arrange import argwhere as argwhere
+from .ops.arrange import atleast_1d as atleast_1d
+from .ops.arrange import atleast_2d as atleast_2d
+from .ops.arrange import atleast_3d as atleast_3d
+from .ops.arrange import bincount as bincount
+from .ops.arrange import block_diag as block_diag
+from .ops.arrange import bucketize as bucketize
+from .ops.arrange import cartesian_prod as cartesian_prod
+from .ops.arrange import cdist as cdist
+from .ops.arrange import column_stack as column_stack
+from .ops.arrange import cross as cross
+from .ops.arrange import cummax as cummax
+from .ops.arrange import cummin as cummin
+from .ops.arrange import detach as detach
+from .ops.arrange import diag_embed as diag_embed
+from .ops.arrange import diagflat as diagflat
+from .ops.arrange import diagonal_scatter as diagonal_scatter
+from .ops.arrange import diff as diff
+from .ops.arrange import dist as dist
+from .ops.arrange import dsplit as dsplit
+from .ops.arrange import dstack as dstack
+from .ops.arrange import hsplit as hsplit
+from .ops.arrange import index_put as index_put
+from .ops.arrange import is_nonzero as is_nonzero
+from .ops.arrange import is_same_size as is_same_size
+from .ops.arrange import isin as isin
+from .ops.arrange import kron as kron
+from .ops.arrange import masked_scatter as masked_scatter
+from .ops.arrange import msort as msort
+from .ops.arrange import rot90 as rot90
+from .ops.arrange import searchsorted as searchsorted
+from .ops.arrange import select_scatter as select_scatter
+from .ops.arrange import slice_scatter as slice_scatter
+from .ops.arrange import split_with_sizes as split_with_sizes
+from .ops.arrange import tensor_split as tensor_split
+from .ops.arrange import trace as trace
+from .ops.arrange import tril_indices as tril_indices
+from .ops.arrange import triu_indices as triu_indices
+from .ops.arrange import vsplit as vsplit
 from .ops.elementwise import abs as abs
 from .ops.elementwise import add as add
 from .ops.elementwise import addcdiv as addcdiv
@@ -121,6 +203,7 @@ from .ops.elementwise import remainder as remainder
 from .ops.elementwise import result_type as result_type
 from .ops.elementwise import round as round
 from .ops.elementwise import rsqrt as rsqrt
+from .ops.elementwise import rsub as rsub
 from .ops.elementwise import sigmoid as sigmoid
 from .ops.elementwise import sign as sign
 from .ops.elementwise import sin as sin
@@ -144,20 +227,52 @@ from .ops.index import scatter as scatter
 from .ops.index import scatter_add as scatter_add
 from .ops.index import take as take
 from .ops.index import take_along_dim as take_along_dim
+from .ops.linalg import addbmm as addbmm
 from .ops.linalg import addmm as addmm
 from .ops.linalg import addmv as addmv
+from .ops.linalg import addr as addr
 from .ops.linalg import baddbmm as baddbmm
 from .ops.linalg import bmm as bmm
 from .ops.linalg import dot as dot
 from .ops.linalg import einsum as einsum
 from .ops.linalg import inner as inner
 from .ops.linalg import matmul as matmul
+from .ops.linalg import matrix_power as matrix_power
 from .ops.linalg import mm as mm
 from .ops.linalg import mv as mv
 from .ops.linalg import outer as outer
 from .ops.linalg import tensordot as tensordot
 from .ops.loss import log_softmax as log_softmax
 from .ops.loss import softmax as softmax
+from .ops.mathematics import acos as acos
+from .ops.mathematics import acosh as acosh
+from .ops.mathematics import asin as asin
+from .ops.mathematics import asinh as asinh
+from .ops.mathematics import atan2 as atan2
+from .ops.mathematics import atanh as atanh
+from .ops.mathematics import bitwise_left_shift as bitwise_left_shift
+from .ops.mathematics import bitwise_right_shift as bitwise_right_shift
+from .ops.mathematics import copysign as copysign
+from .ops.mathematics import cosh as cosh
+from .ops.mathematics import deg2rad as deg2rad
+from .ops.mathematics import exp2 as exp2
+from .ops.mathematics import float_power as float_power
+from .ops.mathematics import fmax as fmax
+from .ops.mathematics import fmin as fmin
+from .ops.mathematics import hypot as hypot
+from .ops.mathematics import isneginf as isneginf
+from .ops.mathematics import isposinf as isposinf
+from .ops.mathematics import isreal as isreal
+from .ops.mathematics import logaddexp as logaddexp
+from .ops.mathematics import logaddexp2 as logaddexp2
+from .ops.mathematics import logit as logit
+from .ops.mathematics import nan_to_num as nan_to_num
+from .ops.mathematics import positive as positive
+from .ops.mathematics import rad2deg as rad2deg
+from .ops.mathematics import signbit as signbit
+from .ops.mathematics import sinc as sinc
+from .ops.mathematics import sinh as sinh
+from .ops.mathematics import xlogy as xlogy
 from .ops.reduce import all as all
 from .ops.reduce import amax as amax
 from .ops.reduce import amin as amin
@@ -239,15 +354,88 @@ from .random import seed as seed
 from .random import set_rng_state as set_rng_state
 
 absolute = abs
+arccos = acos
+arccosh = acosh
+arcsin = asin
+arcsinh = asinh
+arctan = atan
+arctan2 = atan2
+arctanh = atanh
 clip = clamp
 concat = concatenate = cat
 divide = true_divide = div
+fix = trunc
 ger = outer
+greater = gt
+greater_equal = ge
+less = lt
+less_equal = le
 moveaxis = movedim
 multiply = mul
 negative = neg
+not_equal = ne
+row_stack = vstack
+sgn = sign
 subtract = sub
-swapaxes = transpose
+swapaxes = swapdims = transpose
+vdot = dot
+
+# In place
+abs_ = Tensor.abs_
+acos_ = Tensor.acos_
+acosh_ = Tensor.acosh_
+addmv_ = Tensor.addmv_
+arccos_ = Tensor.arccos_
+arccosh_ = Tensor.arccosh_
+arcsin_ = Tensor.arcsin_
+arcsinh_ = Tensor.arcsinh_
+arctan_ = Tensor.arctan_
+arctanh_ = Tensor.arctanh_
+asin_ = Tensor.asin_
+asinh_ = Tensor.asinh_
+atan_ = Tensor.atan_
+atanh_ = Tensor.atanh_
+ceil_ = Tensor.ceil_
+clamp_ = Tensor.clamp_
+clamp_max_ = Tensor.clamp_max_
+clamp_min_ = Tensor.clamp_min_
+clip_ = Tensor.clip_
+cos_ = Tensor.cos_
+cosh_ = Tensor.cosh_
+deg2rad_ = Tensor.deg2rad_
+detach_ = Tensor.detach_
+erf_ = Tensor.erf_
+exp2_ = Tensor.exp2_
+exp_ = Tensor.exp_
+expm1_ = Tensor.expm1_
+fill_ = Tensor.fill_
+fix_ = Tensor.fix_
+floor_ = Tensor.floor_
+frac_ = Tensor.frac_
+index_put_ = Tensor.index_put_
+log10_ = Tensor.log10_
+log1p_ = Tensor.log1p_
+log2_ = Tensor.log2_
+log_ = Tensor.log_
+logit_ = Tensor.logit_
+nan_to_num_ = Tensor.nan_to_num_
+neg_ = Tensor.neg_
+negative_ = Tensor.negative_
+rad2deg_ = Tensor.rad2deg_
+reciprocal_ = Tensor.reciprocal_
+round_ = Tensor.round_
+rsqrt_ = Tensor.rsqrt_
+sigmoid_ = Tensor.sigmoid_
+sin_ = Tensor.sin_
+sinc_ = Tensor.sinc_
+sinh_ = Tensor.sinh_
+sqrt_ = Tensor.sqrt_
+square_ = Tensor.square_
+tan_ = Tensor.tan_
+tanh_ = Tensor.tanh_
+trunc_ = Tensor.trunc_
+xlogy_ = Tensor.xlogy_
+zero_ = Tensor.zero_
 
 __version__ = "0.1.0"
 

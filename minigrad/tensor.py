@@ -14,7 +14,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext import engine, hot
 from minigrad._ext.engine import TensorBase
 from minigrad.autograd.backward import backward
-from minigrad.ops import activation, elementwise, index, inplace, linalg, loss, reduce, shape
+from minigrad.ops import activation, arrange, elementwise, index, inplace, linalg, loss, mathematics, reduce, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +128,23 @@ class Tensor(TensorBase):
     def is_floating_point(self) -> bool:
         """Whether the elements are floats."""
         return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        """Whether the elements are complex: never."""
+        return False
+
+    def is_signed(self) -> bool:
+        """Whether the dtype has negative numbers."""
+        return self._array.dtype.kind in "if"
+
+    def get_device(self) -> int:
+        """The number of the GPU: -1, the CPU."""
+        return -1
+
+    def storage_offset(self) -> int:
+        """How many elements lie in the storage before the first one."""
+        base = self._base
+        return 0 if base is None else (self.data_ptr() - base.data_ptr()) // self._array.itemsize
 
     def data_ptr(self) -> int:
         """The address of the first element."""
@@ -272,6 +289,14 @@ class Tensor(TensorBase):
     def byte(self) -> Tensor:
         """to(uint8)"""
         return shape.cast(self, _dtype.uint8)
+
+    def char(self) -> Tensor:
+        """to(int8)"""
+        return shape.cast(self, _dtype.int8)
+
+    def short(self) -> Tensor:
+        """to(int16)"""
+        return shape.cast(self, _dtype.int16)
 
     def bool(self) -> Tensor:
         """to(bool)"""
@@ -433,138 +458,177 @@ class Tensor(TensorBase):
         """This tensor where the condition holds, other elsewhere."""
         return elementwise.where(condition, self, other)
 
+    # More functions of each element
+
+    asin = arcsin = mathematics.asin
+    acos = arccos = mathematics.acos
+    atan2 = arctan2 = mathematics.atan2
+    sinh = mathematics.sinh
+    cosh = mathematics.cosh
+    asinh = arcsinh = mathematics.asinh
+    acosh = arccosh = mathematics.acosh
+    atanh = arctanh = mathematics.atanh
+    sinc = mathematics.sinc
+    deg2rad = mathematics.deg2rad
+    rad2deg = mathematics.rad2deg
+    exp2 = mathematics.exp2
+    logaddexp = mathematics.logaddexp
+    logaddexp2 = mathematics.logaddexp2
+    logit = mathematics.logit
+    xlogy = mathematics.xlogy
+    hypot = mathematics.hypot
+    float_power = mathematics.float_power
+    fmax = mathematics.fmax
+    fmin = mathematics.fmin
+    copysign = mathematics.copysign
+    signbit = mathematics.signbit
+    isposinf = mathematics.isposinf
+    isneginf = mathematics.isneginf
+    isreal = mathematics.isreal
+    positive = mathematics.positive
+    nan_to_num = mathematics.nan_to_num
+    bitwise_left_shift = mathematics.bitwise_left_shift
+    bitwise_right_shift = mathematics.bitwise_right_shift
+    arctan = elementwise.atan
+    fix = elementwise.trunc
+    sgn = elementwise.sign
+    not_equal = elementwise.ne
+    less = elementwise.lt
+    less_equal = elementwise.le
+    greater = elementwise.gt
+    greater_equal = elementwise.ge
+
+    # Joining, splitting, placing, counting
+
+    split_with_sizes = arrange.split_with_sizes
+    tensor_split = arrange.tensor_split
+    hsplit = arrange.hsplit
+    vsplit = arrange.vsplit
+    dsplit = arrange.dsplit
+    unfold = arrange.unfold
+    rot90 = arrange.rot90
+    adjoint = arrange.adjoint
+    diag_embed = arrange.diag_embed
+    diagflat = arrange.diagflat
+    trace = arrange.trace
+    select_scatter = arrange.select_scatter
+    slice_scatter = arrange.slice_scatter
+    diagonal_scatter = arrange.diagonal_scatter
+    index_put = arrange.index_put
+    masked_scatter = arrange.masked_scatter
+    cummax = arrange.cummax
+    cummin = arrange.cummin
+    diff = arrange.diff
+    msort = arrange.msort
+    dist = arrange.dist
+    cross = arrange.cross
+    kron = arrange.kron
+    argwhere = arrange.argwhere
+    bincount = arrange.bincount
+    is_nonzero = arrange.is_nonzero
+    is_same_size = arrange.is_same_size
+    addr = linalg.addr
+    addbmm = linalg.addbmm
+    matrix_power = linalg.matrix_power
+    vdot = linalg.dot
+
     # In place: computed out of place, then written
 
-    def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """self += alpha * other"""
-        return inplace.write(self, lambda x: elementwise.add(x, other, alpha=alpha), "add_")
-
-    def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """self -= alpha * other"""
-        return inplace.write(self, lambda x: elementwise.sub(x, other, alpha=alpha), "sub_")
-
-    def mul_(self, other: Any) -> Tensor:
-        """self *= other"""
-        return inplace.write(self, lambda x: elementwise.mul(x, other), "mul_")
-
-    def div_(self, other: Any, *, rounding_mode: Any = None) -> Tensor:
-        """self /= other"""
-        return inplace.write(self, lambda x: elementwise.div(x, other, rounding_mode=rounding_mode), "div_")
-
-    def pow_(self, exponent: Any) -> Tensor:
-        """self **= exponent"""
-        return inplace.write(self, lambda x: elementwise.pow(x, exponent), "pow_")
-
-    def neg_(self) -> Tensor:
-        """self = -self"""
-        return inplace.write(self, hot.neg, "neg_")
-
-    def abs_(self) -> Tensor:
-        """abs in place"""
-        return inplace.write(self, elementwise.abs, "abs_")
-
-    def exp_(self) -> Tensor:
-        """exp in place"""
-        return inplace.write(self, elementwise.exp, "exp_")
-
-    def log_(self) -> Tensor:
-        """log in place"""
-        return inplace.write(self, elementwise.log, "log_")
-
-    def sqrt_(self) -> Tensor:
-        """sqrt in place"""
-        return inplace.write(self, elementwise.sqrt, "sqrt_")
-
-    def rsqrt_(self) -> Tensor:
-        """rsqrt in place"""
-        return inplace.write(self, elementwise.rsqrt, "rsqrt_")
-
-    def square_(self) -> Tensor:
-        """square in place"""
-        return inplace.write(self, elementwise.square, "square_")
-
-    def reciprocal_(self) -> Tensor:
-        """reciprocal in place"""
-        return inplace.write(self, elementwise.reciprocal, "reciprocal_")
-
-    def tanh_(self) -> Tensor:
-        """tanh in place"""
-        return inplace.write(self, elementwise.tanh, "tanh_")
-
-    def sigmoid_(self) -> Tensor:
-        """sigmoid in place"""
-        return inplace.write(self, elementwise.sigmoid, "sigmoid_")
-
-    def sin_(self) -> Tensor:
-        """sin in place"""
-        return inplace.write(self, elementwise.sin, "sin_")
-
-    def cos_(self) -> Tensor:
-        """cos in place"""
-        return inplace.write(self, elementwise.cos, "cos_")
-
-    def floor_(self) -> Tensor:
-        """floor in place"""
-        return inplace.write(self, elementwise.floor, "floor_")
-
-    def ceil_(self) -> Tensor:
-        """ceil in place"""
-        return inplace.write(self, elementwise.ceil, "ceil_")
-
-    def round_(self, *, decimals: Any = 0) -> Tensor:
-        """round in place"""
-        return inplace.write(self, lambda x: elementwise.round(x, decimals=decimals), "round_")
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        """clamp in place"""
-        return inplace.write(self, lambda x: elementwise.clamp(x, min, max), "clamp_")
-
-    clip_ = clamp_
-
-    def clamp_min_(self, min: Any) -> Tensor:
-        """clamp_min in place"""
-        return inplace.write(self, lambda x: elementwise.clamp_min(x, min), "clamp_min_")
-
-    def clamp_max_(self, max: Any) -> Tensor:
-        """clamp_max in place"""
-        return inplace.write(self, lambda x: elementwise.clamp_max(x, max), "clamp_max_")
-
-    def lerp_(self, end: Tensor, weight: Any) -> Tensor:
-        """lerp in place"""
-        return inplace.write(self, lambda x: elementwise.lerp(x, end, weight), "lerp_")
-
-    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
-        """addcmul in place"""
-        return inplace.write(self, lambda x: elementwise.addcmul(x, tensor1, tensor2, value=value), "addcmul_")
-
-    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
-        """addcdiv in place"""
-        return inplace.write(self, lambda x: elementwise.addcdiv(x, tensor1, tensor2, value=value), "addcdiv_")
-
-    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
-        """masked_fill in place"""
-        return inplace.write(self, lambda x: index.masked_fill(x, mask, value), "masked_fill_")
-
-    def scatter_(self, dim: Any, index_: Tensor, src: Any = None, *, value: Any = None, reduce: Any = None) -> Tensor:
-        """scatter in place"""
-        return inplace.write(self, lambda x: index.scatter(x, dim, index_, src, value=value, reduce=reduce), "scatter_")
-
-    def scatter_add_(self, dim: Any, index_: Tensor, src: Tensor) -> Tensor:
-        """scatter_add in place"""
-        return inplace.write(self, lambda x: index.scatter_add(x, dim, index_, src), "scatter_add_")
-
-    def index_add_(self, dim: Any, index_: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-        """index_add in place"""
-        return inplace.write(self, lambda x: index.index_add(x, dim, index_, source, alpha=alpha), "index_add_")
-
-    def index_fill_(self, dim: Any, index_: Tensor, value: Any) -> Tensor:
-        """index_fill in place"""
-        return inplace.write(self, lambda x: index.index_fill(x, dim, index_, value), "index_fill_")
-
-    def index_copy_(self, dim: Any, index_: Tensor, source: Tensor) -> Tensor:
-        """index_copy in place"""
-        return inplace.write(self, lambda x: index.index_copy(x, dim, index_, source), "index_copy_")
-
+    add_ = inplace.in_place(elementwise.add)
+    sub_ = subtract_ = inplace.in_place(elementwise.sub)
+    mul_ = multiply_ = inplace.in_place(elementwise.mul)
+    div_ = divide_ = true_divide_ = inplace.in_place(elementwise.div)
+    floor_divide_ = inplace.in_place(elementwise.floor_divide)
+    remainder_ = inplace.in_place(elementwise.remainder)
+    fmod_ = inplace.in_place(elementwise.fmod)
+    pow_ = inplace.in_place(elementwise.pow)
+    square_ = inplace.in_place(elementwise.square)
+    abs_ = absolute_ = inplace.in_place(elementwise.abs)
+    sign_ = sgn_ = inplace.in_place(elementwise.sign)
+    floor_ = inplace.in_place(elementwise.floor)
+    ceil_ = inplace.in_place(elementwise.ceil)
+    trunc_ = fix_ = inplace.in_place(elementwise.trunc)
+    round_ = inplace.in_place(elementwise.round)
+    frac_ = inplace.in_place(elementwise.frac)
+    neg_ = negative_ = inplace.in_place(hot.neg)
+    exp_ = inplace.in_place(elementwise.exp)
+    expm1_ = inplace.in_place(elementwise.expm1)
+    log_ = inplace.in_place(elementwise.log)
+    log1p_ = inplace.in_place(elementwise.log1p)
+    log2_ = inplace.in_place(elementwise.log2)
+    log10_ = inplace.in_place(elementwise.log10)
+    sqrt_ = inplace.in_place(elementwise.sqrt)
+    rsqrt_ = inplace.in_place(elementwise.rsqrt)
+    reciprocal_ = inplace.in_place(elementwise.reciprocal)
+    sin_ = inplace.in_place(elementwise.sin)
+    cos_ = inplace.in_place(elementwise.cos)
+    tan_ = inplace.in_place(elementwise.tan)
+    atan_ = arctan_ = inplace.in_place(elementwise.atan)
+    tanh_ = inplace.in_place(elementwise.tanh)
+    sigmoid_ = inplace.in_place(elementwise.sigmoid)
+    erf_ = inplace.in_place(elementwise.erf)
+    clamp_ = clip_ = inplace.in_place(elementwise.clamp)
+    clamp_min_ = inplace.in_place(elementwise.clamp_min)
+    clamp_max_ = inplace.in_place(elementwise.clamp_max)
+    lerp_ = inplace.in_place(elementwise.lerp)
+    addcmul_ = inplace.in_place(elementwise.addcmul)
+    addcdiv_ = inplace.in_place(elementwise.addcdiv)
+    eq_ = inplace.in_place_without_gradient(elementwise.eq)
+    ne_ = not_equal_ = inplace.in_place_without_gradient(elementwise.ne)
+    lt_ = less_ = inplace.in_place_without_gradient(elementwise.lt)
+    le_ = less_equal_ = inplace.in_place_without_gradient(elementwise.le)
+    gt_ = greater_ = inplace.in_place_without_gradient(elementwise.gt)
+    ge_ = greater_equal_ = inplace.in_place_without_gradient(elementwise.ge)
+    logical_and_ = inplace.in_place_without_gradient(elementwise.logical_and)
+    logical_or_ = inplace.in_place_without_gradient(elementwise.logical_or)
+    logical_xor_ = inplace.in_place_without_gradient(elementwise.logical_xor)
+    logical_not_ = inplace.in_place_without_gradient(elementwise.logical_not)
+    bitwise_and_ = inplace.in_place(elementwise.bitwise_and)
+    bitwise_or_ = inplace.in_place(elementwise.bitwise_or)
+    bitwise_xor_ = inplace.in_place(elementwise.bitwise_xor)
+    bitwise_not_ = inplace.in_place(elementwise.bitwise_not)
+    asin_ = arcsin_ = inplace.in_place(mathematics.asin)
+    acos_ = arccos_ = inplace.in_place(mathematics.acos)
+    atan2_ = arctan2_ = inplace.in_place(mathematics.atan2)
+    sinh_ = inplace.in_place(mathematics.sinh)
+    cosh_ = inplace.in_place(mathematics.cosh)
+    asinh_ = arcsinh_ = inplace.in_place(mathematics.asinh)
+    acosh_ = arccosh_ = inplace.in_place(mathematics.acosh)
+    atanh_ = arctanh_ = inplace.in_place(mathematics.atanh)
+    sinc_ = inplace.in_place(mathematics.sinc)
+    deg2rad_ = inplace.in_place(mathematics.deg2rad)
+    rad2deg_ = inplace.in_place(mathematics.rad2deg)
+    exp2_ = inplace.in_place(mathematics.exp2)
+    logit_ = inplace.in_place(mathematics.logit)
+    xlogy_ = inplace.in_place(mathematics.xlogy)
+    hypot_ = inplace.in_place(mathematics.hypot)
+    float_power_ = inplace.in_place(mathematics.float_power)
+    copysign_ = inplace.in_place(mathematics.copysign)
+    nan_to_num_ = inplace.in_place(mathematics.nan_to_num)
+    bitwise_left_shift_ = inplace.in_place(mathematics.bitwise_left_shift)
+    bitwise_right_shift_ = inplace.in_place(mathematics.bitwise_right_shift)
+    tril_ = inplace.in_place(shape.tril)
+    triu_ = inplace.in_place(shape.triu)
+    masked_fill_ = inplace.in_place(index.masked_fill)
+    scatter_ = inplace.in_place(index.scatter)
+    scatter_add_ = inplace.in_place(index.scatter_add)
+    index_add_ = inplace.in_place(index.index_add)
+    index_fill_ = inplace.in_place(index.index_fill)
+    index_copy_ = inplace.in_place(index.index_copy)
+    index_put_ = inplace.in_place(arrange.index_put)
+    masked_scatter_ = inplace.in_place(arrange.masked_scatter)
+    cumsum_ = inplace.in_place(reduce.cumsum)
+    cumprod_ = inplace.in_place(reduce.cumprod)
+    addmm_ = inplace.in_place(linalg.addmm)
+    addmv_ = inplace.in_place(linalg.addmv)
+    addr_ = inplace.in_place(linalg.addr)
+    addbmm_ = inplace.in_place(linalg.addbmm)
+    baddbmm_ = inplace.in_place(linalg.baddbmm)
+    squeeze_ = inplace.refuse("squeeze_", "squeeze(dim)")
+    unsqueeze_ = inplace.refuse("unsqueeze_", "unsqueeze(dim)")
+    t_ = inplace.refuse("t_", "t()")
+    transpose_ = swapaxes_ = swapdims_ = inplace.refuse("transpose_", "transpose(dim0, dim1)")
+    resize_ = inplace.refuse("resize_", "reshape or a new tensor")
     fill_ = inplace.fill_
     zero_ = inplace.zero_
     copy_ = inplace.copy_

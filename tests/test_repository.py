@@ -118,16 +118,12 @@ def public_functions(module, path):
             yield f"{path}.{name}", value
 
 
-# Other names of a function that has a row: tests/test_resize.py calls them.
-OLD_NAMES = {"nn.functional.upsample", "nn.functional.upsample_bilinear", "nn.functional.upsample_nearest"}
-
-
 def test_every_public_function_of_nn_functional_has_a_row():
     rows = {row.name for row in ROWS}
     missing = []
     for path, value in public_functions(minigrad.nn.functional, "nn.functional"):
         elsewhere = f"{value.__name__}" in rows and getattr(minigrad, value.__name__, None) is value
-        if path not in rows | OLD_NAMES and not elsewhere:
+        if path not in rows and not elsewhere:
             missing.append(path)
     assert not missing, f"no row in tests/op_table: {missing}"
 

@@ -261,9 +261,20 @@ class StepwiseFunction(Function):
         return g.new_zeros(g.shape)
 
 
+class SignFunction(StepwiseFunction):
+    """-1, 0 or 1; 0 for NaN."""
+
+    def __init__(self):
+        super().__init__(_sign)
+
+
+def _sign(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.subtract(x > 0, x < 0, dtype=x.dtype))
+
+
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1."""
-    return clone(input) if input.dtype is _dtype.bool else apply(StepwiseFunction(np.sign), input)
+    """-1, 0 or 1; 0 for NaN, as in PyTorch."""
+    return clone(input) if input.dtype is _dtype.bool else apply(SignFunction(), input)
 
 
 def _stepwise(name: str, function: np.ufunc, input: Tensor) -> Tensor:
@@ -352,14 +363,36 @@ def log1p(input: Tensor) -> Tensor:
     return apply(Log1pFunction(), _floating(input, "log1p"))
 
 
+class Log2Function(Function):
+    """d log2(x) = g / (x log 2)"""
+
+    def forward(self, x):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log2(x)
+
+    def backward(self, g, x):
+        return g / (x * math.log(2.0))
+
+
 def log2(input: Tensor) -> Tensor:
-    """The logarithm to base 2."""
-    return log(input) * (1 / math.log(2.0))
+    """The logarithm to base 2: exact for powers of 2."""
+    return apply(Log2Function(), _floating(input, "log2"))
+
+
+class Log10Function(Function):
+    """d log10(x) = g / (x log 10)"""
+
+    def forward(self, x):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log10(x)
+
+    def backward(self, g, x):
+        return g / (x * math.log(10.0))
 
 
 def log10(input: Tensor) -> Tensor:
-    """The logarithm to base 10."""
-    return log(input) * (1 / math.log(10.0))
+    """The logarithm to base 10: exact for powers of 10."""
+    return apply(Log10Function(), _floating(input, "log10"))
 
 
 class SqrtFunction(Function):

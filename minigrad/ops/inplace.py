@@ -7,6 +7,7 @@ as it is now.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from typing import TYPE_CHECKING
 
@@ -197,3 +198,41 @@ class CopyFunction(Function):
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Sets the elements to those of src, which is broadcast and cast; gradients flow to src."""
     return write(input, lambda x: apply(CopyFunction(), x, expand(cast(src, input.dtype), x._array.shape)), "copy_")
+
+
+# Made of the operations that they are the in-place variants of
+
+
+def in_place(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place variant of an operation on its first argument: exp_ of exp, with the same further arguments."""
+    name = compute.__name__ + "_"
+
+    @functools.wraps(compute)
+    def method(input: Tensor, *args: object, **kwargs: object) -> Tensor:
+        return write(input, (lambda x: compute(x, *args, **kwargs)) if args or kwargs else compute, name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"{compute.__name__}, written into the tensor."
+    return method
+
+
+def in_place_without_gradient(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """in_place of an operation that is not differentiable: the gradient of what was there before is zero."""
+
+    @functools.wraps(compute)
+    def overwritten(x: Tensor, *args: object, **kwargs: object) -> Tensor:
+        result = compute(x, *args, **kwargs)
+        return apply(CopyFunction(), x, cast(result, x.dtype)) if result._array.shape == x._array.shape else result
+
+    return in_place(overwritten)
+
+
+def refuse(name: str, instead: str) -> Callable[..., Tensor]:
+    """A method that raises NotImplementedError: it would change a tensor's shape in place."""
+
+    def method(input: Tensor, *args: object, **kwargs: object) -> Tensor:
+        raise NotImplementedError(f"{name}: a tensor's shape cannot be changed in place. Use {instead} and keep the result.")
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Raises NotImplementedError: use {instead}."
+    return method

@@ -13,7 +13,7 @@ from minigrad._ext import hot_linalg
 from minigrad._ext.engine import TensorBase, from_array
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduce import sum as sum_
-from minigrad.ops.shape import broadcast_shapes, diagonal, expand, permute, reshape, squeeze, unsqueeze
+from minigrad.ops.shape import broadcast_shapes, clone, diagonal, expand, permute, reshape, squeeze, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -471,3 +471,33 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     half = reshape(mm(reshape(input1, rows, n), flat), rows, out, m)  # (R, I) @ (I, O*J) -> (R, O, J)
     y = reshape(bmm(half, reshape(input2, rows, m, 1)), *lead, out)  # (R, O, J) @ (R, J, 1) -> (R, O, 1)
     return y if bias is None else y + bias
+
+
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta input + alpha vec1 vec2^T."""
+    return _scaled_sum(input, outer(vec1, vec2), beta, alpha)
+
+
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta input + alpha times the sum of the products of a batch."""
+    return _scaled_sum(input, sum_(bmm(batch1, batch2), 0), beta, alpha)
+
+
+def matrix_power(input: Tensor, n: int) -> Tensor:
+    """The n-th power of square matrices. Raises NotImplementedError for a negative n: there is no inverse."""
+    if input.ndim < 2 or input._array.shape[-1] != input._array.shape[-2]:
+        raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but got shape {list(input._array.shape)}")
+    if n < 0:
+        raise NotImplementedError(f"matrix_power: a negative power ({n}) needs an inverse, which is not implemented")
+    if n == 1:
+        return clone(input)
+    if n == 0:
+        return expand(from_array(np.eye(input._array.shape[-1], dtype=input._array.dtype)), *input._array.shape)
+    out = None
+    while n:
+        if n & 1:
+            out = input if out is None else matmul(out, input)
+        n >>= 1
+        if n:
+            input = matmul(input, input)
+    return out

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 from tests.op_table.row import Error, Op, Sample
@@ -62,6 +67,31 @@ def _interpolate_errors(rng: np.random.Generator) -> list[Error]:
         Error(Sample(UINT8, 2, mode="area"), NotImplementedError, "uint8"),
         Error(Sample(UINT8, 2, mode="bilinear"), NotImplementedError, "uint8", torch="interpolates uint8 with 8-bit weights"),
     ]
+
+
+def _old(name: str, *samples: Callable[[np.random.Generator], Sample]) -> Op:
+    """A row for an old name of interpolate, which warns."""
+
+    def function(lib: ModuleType) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                return getattr(lib.nn.functional, name)(*args, **kwargs)
+
+        return call
+
+    return Op(f"nn.functional.{name}", lambda rng: [sample(rng) for sample in samples], function=function)
+
+
+OLD_NAMES = [
+    _old(
+        "upsample",
+        lambda rng: Sample(rng.standard_normal((1, 2, 3, 4)), scale_factor=2),
+        lambda rng: Sample(rng.standard_normal((2, 1, 5)), 7, mode="linear", align_corners=True),
+    ),
+    _old("upsample_nearest", lambda rng: Sample(rng.standard_normal((1, 2, 3, 4)), (5, 6))),
+    _old("upsample_bilinear", lambda rng: Sample(rng.standard_normal((1, 2, 3, 4)), scale_factor=2)),
+]
 
 
 def _pad_samples(rng: np.random.Generator) -> list[Sample]:
@@ -197,6 +227,7 @@ def _channel_shuffle(name: str) -> Op:
 
 
 ROWS: list[Op] = [
+    *OLD_NAMES,
     Op(
         name="nn.functional.interpolate",
         samples=_interpolate_samples,
