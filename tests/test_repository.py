@@ -17,6 +17,7 @@ import pytest
 import minigrad
 from minigrad._ext.engine import Function
 from tests.op_table import ROWS
+from tests.op_table import __main__ as op_page
 from tests.test_ops import execute, is_tensor, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -247,6 +248,13 @@ def test_links_in_the_docs_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
         if "://" not in target and not target.startswith("mailto:"):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_page_of_operations_is_what_the_op_table_says():
+    assert set(map(id, ROWS)) == {id(row) for rows in op_page.FAMILIES.values() for row in rows}
+    figures = op_page.stored_parity()
+    assert set(figures) == set(op_page.FAMILIES), "run `python -m tests.op_table --parity` where PyTorch is installed"
+    assert op_page.PAGE.read_text() == op_page.render(figures), "run `python -m tests.op_table`"
 
 
 def tracked_files():

@@ -98,7 +98,8 @@ ROWS: list[Op] = [
         name="nn.functional.celu",
         samples=with_argument(0.0, samples=[{}, {"alpha": 0.3}, {"alpha": 2.5}]),
         reference=lambda x, alpha=1.0: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)),
-        gradient_rtol={"float64": 1e-7},  # PyTorch rounds 1 / alpha to float32
+        gradient_rtol={"float64": 1e-7},
+        note="In float64, PyTorch's gradient has 1 / alpha rounded to float32.",
         errors=[*NOT_FOR_INTEGERS, Error(Sample(np.ones(2), 0.0), RuntimeError)],
     ),
     Op(
@@ -136,7 +137,8 @@ ROWS: list[Op] = [
         name="nn.functional.hardsigmoid",
         samples=shapes(-3.0, 3.0),
         reference=lambda x: np.clip(x + 3, 0, 6) / 6,
-        gradient_rtol={"float64": 1e-7},  # PyTorch rounds 1 / 6 to float32
+        gradient_rtol={"float64": 1e-7},
+        note="In float64, PyTorch's gradient has 1 / 6 rounded to float32.",
         errors=NOT_FOR_INTEGERS,
     ),
     Op(
