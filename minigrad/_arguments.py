@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+
+
+MOST_ELEMENTS = 1 << 60  # of 8 bytes: more do not fit into an address space
+
+
+def check_elements(sizes: Sequence[int], function: str) -> None:
+    """Raises RuntimeError for more elements than a tensor can have."""
+    if math.prod(sizes) >= MOST_ELEMENTS:
+        raise RuntimeError(f"{function}(): storage size calculation overflowed with sizes={list(sizes)}")
 
 
 def normalize_dim(dim: int, ndim: int) -> int:

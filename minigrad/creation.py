@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import as_size
+from minigrad._arguments import as_size, check_elements
 from minigrad._device import check_device
 from minigrad._dtype import dtype as DType
 from minigrad._ext.engine import TensorBase, from_array
@@ -116,6 +116,7 @@ def _numpy_dtype(dtype: DType | None, function: str) -> np.dtype:
 
 def _checked_size(size: tuple, function: str) -> tuple[int, ...]:
     sizes = as_size(size, function)
+    check_elements(sizes, function)
     for s in sizes:
         if s < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {s}: {list(sizes)}")
@@ -195,6 +196,7 @@ def eye(
     """An (n, m) matrix, m = n by default, with ones on its diagonal."""
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
+    check_elements((n, n if m is None else m), "eye")
     return _finish(np.eye(n, m, dtype=_numpy_dtype(dtype, "eye")), requires_grad, device)
 
 
@@ -222,7 +224,10 @@ def arange(
     if dtype is None:
         whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
         dtype = _dtype.int64 if whole else _dtype.get_default_dtype()
+    if not math.isfinite((end - start) / step):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     n = math.ceil((end - start) / step)
+    check_elements((n,), "arange")
     return _finish((start + np.arange(n) * step).astype(_dtype.check(dtype, "arange").np), requires_grad, device)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import as_size, normalize_dim, normalize_dims
+from minigrad._arguments import as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import memory
 from minigrad._ext.engine import Function, apply
 
@@ -440,6 +440,7 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     paired = [size for s in shape for size in (1, s)]
     spread = [size for r, s in zip(repeats, shape, strict=True) for size in (r, s)]
     total = [r * s for r, s in zip(repeats, shape, strict=True)]
+    check_elements(total, "repeat")
     return reshape(clone(expand(reshape(input, paired), spread)), total)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from minigrad._arguments import ntuple
+from minigrad._arguments import MOST_ELEMENTS, ntuple
 from minigrad._ext.engine import TensorBase
 from minigrad.ops import conv as ops
 from minigrad.ops import shape as shape_ops
@@ -88,6 +88,26 @@ def _same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[t
     return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
 
 
+def _geometry(
+    function: str,
+    image: tuple[int, ...],
+    kernel: tuple[int, ...],
+    out: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int = 1,
+) -> Geometry:
+    """The geometry, with strides and dilations that lead out of the padded image brought down to its border: the kernels' scratch
+    grows with them. Raises RuntimeError for sizes that no tensor can have."""
+    if max(math.prod(image), math.prod(out), *padding) >= MOST_ELEMENTS:
+        raise RuntimeError(f"{function}: sizes overflow: an image of {image}, an output of {out}, padding={padding}")
+    border = [size + 2 * p + 1 for size, p in zip(image, padding)]
+    stride = tuple(min(s, most) for s, most in zip(stride, border))
+    dilation = tuple(min(d, most) for d, most in zip(dilation, border))
+    return Geometry(image, kernel, out, stride, padding, dilation, groups)
+
+
 @lru_cache(maxsize=512)
 def _conv_geometry(
     function: str,
@@ -125,7 +145,7 @@ def _conv_geometry(
         out.append((size + a + b - d * (k - 1) - 1) // s + 1)
     if 0 in image:
         raise RuntimeError(f"{function}: only the batch and the channels may be empty, got an input of shape {shape}")
-    return Geometry(image, kernel, tuple(out), stride, before, dilation, groups)
+    return _geometry(function, image, kernel, tuple(out), stride, before, dilation, groups)
 
 
 @lru_cache(maxsize=512)
@@ -165,7 +185,7 @@ def _transposed_geometry(
             f"{function}: the output would have the sizes {image}: padding={padding} removes more than an input of shape {shape} "
             f"and a weight of shape {weight} give"
         )
-    return Geometry(image, kernel, small, stride, padding, dilation, groups)
+    return _geometry(function, image, kernel, small, stride, padding, dilation, groups)
 
 
 def _conv(
@@ -348,7 +368,7 @@ def _blocks(function: str, image: Ints, kernel: Ints, dilation: Ints, padding: I
             f"{function}: no block fits: an image of size {image} with kernel_size={kernel}, dilation={dilation}, "
             f"padding={padding}, stride={stride} has {out} blocks, for an input of shape {shape}"
         )
-    return Geometry(image, kernel, out, stride, padding, dilation)
+    return _geometry(function, image, kernel, out, stride, padding, dilation)
 
 
 def _check_image(function: str, x: Tensor, ndims: tuple[int, int], what: str) -> None:

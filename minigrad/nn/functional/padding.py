@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from minigrad import _dtype as dtypes
+from minigrad._arguments import check_elements
 from minigrad.ops import pad as ops
 from minigrad.tensor import Tensor
 
@@ -33,6 +34,7 @@ def _check_lengths(shape: tuple[int, ...], pad: Sequence[int], mode: str) -> Non
 
 def _check_sizes(shape: tuple[int, ...], pads: Sequence[tuple[int, int]], mode: str) -> None:
     lead = len(shape) - len(pads)
+    check_elements([*shape[:lead], *(max(size + sum(both), 0) for size, both in zip(shape[lead:], pads))], "pad")
     if mode in ("reflect", "replicate") and 0 in shape[1 if len(shape) - len(pads) == 2 else 0 :]:
         raise RuntimeError(f"pad: mode={mode!r} needs an input that is empty in its batch only, but got shape {shape}")
     for axis, (size, (before, after)) in enumerate(zip(shape[lead:], pads), lead):

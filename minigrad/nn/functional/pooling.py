@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from minigrad import _dtype
-from minigrad._arguments import ntuple
+from minigrad._arguments import check_elements, ntuple
 from minigrad._ext.engine import TensorBase
 from minigrad.ops import pool
 from minigrad.ops.elementwise import where
@@ -83,6 +83,8 @@ def _windows(
     for name, values in (("stride", stride), ("kernel_size", kernel), ("dilation", dilation)):
         if min(values) < 1:
             raise RuntimeError(f"{function}(): {name} must be greater than zero, but got {name}={values}")
+        if max(values) >= 1 << 31:
+            raise RuntimeError(f"{function}(): {name} must be less than 2**31, but got {name}={values}")
     if min(padding) < 0:
         raise RuntimeError(f"{function}(): padding must not be negative, but got padding={padding}")
     if any(p > k // 2 for k, p in zip(kernel, padding, strict=True)):
@@ -100,6 +102,11 @@ def _windows(
             f"kernel_size={kernel}, stride={stride}, padding={padding}, dilation={dilation}"
         )
     _check_plane(function, size)
+    # What lies beyond the padded input changes nothing but the kernels' scratch, which grows with strides and windows.
+    border = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    kernel = tuple(min(k, most) for k, most in zip(kernel, border, strict=True))
+    stride = tuple(min(s, most) for s, most in zip(stride, border, strict=True))
+    dilation = tuple(min(d, most) for d, most in zip(dilation, border, strict=True))
     geometry = pool.sliding_windows(size, tuple(out), kernel, stride, padding, dilation, count_include_pad, divisor)
     if geometry.smallest == 0:
         raise RuntimeError(
@@ -392,6 +399,9 @@ def _adaptive_size(function: str, input: Tensor, output_size: OptionalSize, n: i
     size = _ints(output_size, n, function, "output_size")
     if min(size) < 0:
         raise RuntimeError(f"{function}(): output_size must not be negative, but got {size}")
+    if max(size) >= 1 << 31:
+        raise RuntimeError(f"{function}(): storage size calculation overflowed with output_size={size}")
+    check_elements((*input._array.shape[: max(input.ndim - n, 0)], *size), function)
     return size
 
 
