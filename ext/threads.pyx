@@ -27,6 +27,10 @@ cdef extern from *:
     void mg_make_fork_safe()
     const int MG_OPENMP
 
+cdef extern from "isa.h" nogil:
+    const int MG_X86_GCC
+    int mg_isa_level()
+
 
 # A parallel region costs 5-10 us with warm threads and far more beside a busy neighbour, so it must save more than that:
 # below this much work (in ns on one thread) a kernel runs on the caller's thread alone.
@@ -70,6 +74,12 @@ def set_parallel_threshold(int64_t nanoseconds) -> int:
 def openmp_version() -> int:
     """The date of the OpenMP standard that the library was built with (201511 is 4.5), 0 without OpenMP."""
     return MG_OPENMP
+
+
+def instruction_set() -> str:
+    """What the kernels of this process were compiled for: "x86-64-v4", "x86-64-v3" or "x86-64-v2" (the best that the machine has, or
+    less if the environment variable MINIGRAD_ISA says so), "generic" where only the plain fallback was built."""
+    return f"x86-64-v{mg_isa_level()}" if MG_X86_GCC else "generic"
 
 
 def _cgroup_quota() -> float:

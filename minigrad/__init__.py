@@ -36,6 +36,7 @@ from ._dtype import short as short
 from ._dtype import uint8 as uint8
 from ._ext.hot import neg as neg
 from ._ext.threads import get_num_threads as get_num_threads
+from ._ext.threads import instruction_set as _instruction_set
 from ._ext.threads import openmp_version as _openmp_version
 from ._ext.threads import set_num_threads as set_num_threads
 from ._repr import set_printoptions as set_printoptions
@@ -444,4 +445,4 @@ def show_config() -> str:
     """How the library was built and what it uses: OpenMP, threads, the instruction set of the kernels."""
     version = _openmp_version()
     openmp = f"OpenMP {version}" if version else "no OpenMP (every kernel runs on one thread)"
-    return f"minigrad {__version__}: {openmp}, {get_num_threads()} threads"
+    return f"minigrad {__version__}: {openmp}, {get_num_threads()} threads, {_instruction_set()} kernels"

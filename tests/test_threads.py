@@ -174,3 +174,14 @@ def test_a_parallel_pass_in_several_python_threads():
         """
     )
     assert result.stdout.split() == ["done"], result.stderr
+
+
+@pytest.mark.parametrize("level", ["v2", "v3", "v4", "v9"])
+def test_show_config_tells_the_instruction_set(level):
+    result = run_script("import minigrad; print(minigrad.show_config())", MINIGRAD_ISA=level)
+    shown = result.stdout.strip().removesuffix(" kernels").rpartition(" ")[2]
+    assert shown in ("x86-64-v2", "x86-64-v3", "x86-64-v4", "generic"), result.stderr
+    if level == "v2":
+        assert shown in ("x86-64-v2", "generic")
+    if level == "v9":  # unknown, so ignored
+        assert shown == threads.instruction_set() or "MINIGRAD_ISA" in os.environ
