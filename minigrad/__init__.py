@@ -58,6 +58,7 @@ from .creation import logspace as logspace
 from .creation import meshgrid as meshgrid
 from .creation import ones as ones
 from .creation import ones_like as ones_like
+from .creation import scalar_tensor as scalar_tensor
 from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
@@ -327,6 +328,7 @@ from .ops.shape import split as split
 from .ops.shape import squeeze as squeeze
 from .ops.shape import stack as stack
 from .ops.shape import sum_to_size as sum_to_size
+from .ops.shape import swapaxes as swapaxes
 from .ops.shape import t as t
 from .ops.shape import tile as tile
 from .ops.shape import transpose as transpose
@@ -378,7 +380,7 @@ not_equal = ne
 row_stack = vstack
 sgn = sign
 subtract = sub
-swapaxes = swapdims = transpose
+swapdims = transpose
 vdot = dot
 
 # In place

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,3 +67,19 @@ def ntuple(value: object, n: int, function: str, argument: str) -> tuple[int, ..
             return (int(value[0]),) * n
         raise RuntimeError(f"{function}: expected {argument} to be an int or {n} ints, but got {tuple(value)}")
     raise TypeError(f"{function}(): argument {argument!r} must be an int or a tuple of {n} ints, but got {value!r}")
+
+
+def accepts_axis(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a function take numpy's names `axis` and `keepdims` for `dim` and `keepdim`, as PyTorch does."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for name, own in (("axis", "dim"), ("keepdims", "keepdim")):
+                if name in kwargs:
+                    if own in kwargs:
+                        raise TypeError(f"{function.__name__}() got both {own!r} and its other name {name!r}")
+                    kwargs[own] = kwargs.pop(name)
+        return function(*args, **kwargs)
+
+    return call

@@ -123,19 +123,48 @@ def _checked_size(size: tuple, function: str) -> tuple[int, ...]:
     return sizes
 
 
-def empty(*size: int, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object) -> Tensor:
+def empty(
+    *sizes: int,
+    size: Sequence[int] | None = None,
+    dtype: DType | None = None,
+    device: object = None,
+    requires_grad: bool = False,
+    **_: object,
+) -> Tensor:
     """A tensor whose elements are not set."""
-    return _finish(np.empty(_checked_size(size, "empty"), _numpy_dtype(dtype, "empty")), requires_grad, device)
+    return _finish(
+        np.empty(_checked_size(sizes if size is None else (size,), "empty"), _numpy_dtype(dtype, "empty")),
+        requires_grad,
+        device,
+    )
 
 
-def zeros(*size: int, dtype: DType | None = None, device: object = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: int,
+    size: Sequence[int] | None = None,
+    dtype: DType | None = None,
+    device: object = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor of zeros."""
-    return _finish(np.zeros(_checked_size(size, "zeros"), _numpy_dtype(dtype, "zeros")), requires_grad, device)
+    return _finish(
+        np.zeros(_checked_size(sizes if size is None else (size,), "zeros"), _numpy_dtype(dtype, "zeros")),
+        requires_grad,
+        device,
+    )
 
 
-def ones(*size: int, dtype: DType | None = None, device: object = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: int,
+    size: Sequence[int] | None = None,
+    dtype: DType | None = None,
+    device: object = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor of ones."""
-    return _finish(np.ones(_checked_size(size, "ones"), _numpy_dtype(dtype, "ones")), requires_grad, device)
+    return _finish(
+        np.ones(_checked_size(sizes if size is None else (size,), "ones"), _numpy_dtype(dtype, "ones")), requires_grad, device
+    )
 
 
 def full(
@@ -266,3 +295,8 @@ def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
         grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
+
+
+def scalar_tensor(s: float, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor of this number, in the default float type unless dtype says otherwise."""
+    return full((), s, dtype=dtype or _dtype.get_default_dtype(), device=device, requires_grad=requires_grad)

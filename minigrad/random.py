@@ -261,7 +261,8 @@ def _finish(values: Any, out: Tensor | None, requires_grad: bool) -> Tensor:
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: DType | None = None,
@@ -274,11 +275,13 @@ def rand(
     NotImplementedError for an integer dtype.
     """
     check_device(device)
-    return _finish(_draw_uniform(_shape(size, "rand"), _out_dtype(out, dtype, "rand"), 0, 1, generator), out, requires_grad)
+    shape = _shape(sizes if size is None else (size,), "rand")
+    return _finish(_draw_uniform(shape, _out_dtype(out, dtype, "rand"), 0, 1, generator), out, requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: DType | None = None,
@@ -287,7 +290,7 @@ def randn(
 ) -> Tensor:
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1. Raises as `rand` does."""
     check_device(device)
-    values = _draw_normal(_shape(size, "randn"), _out_dtype(out, dtype, "randn"), 0, None, generator)
+    values = _draw_normal(_shape(sizes if size is None else (size,), "randn"), _out_dtype(out, dtype, "randn"), 0, None, generator)
     return _finish(values, out, requires_grad)
 
 

@@ -82,6 +82,18 @@ class Tensor(TensorBase):
         return shape.matrix_transpose(self)
 
     @property
+    def H(self) -> Tensor:
+        """The transpose of a matrix."""
+        if self.ndim not in (0, 2):
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.")
+        return shape.t(self)
+
+    @property
+    def mH(self) -> Tensor:
+        """A view with the last two dimensions exchanged."""
+        return shape.matrix_transpose(self)
+
+    @property
     def nbytes(self) -> int:
         """The bytes of the elements."""
         return self._array.nbytes
@@ -308,17 +320,23 @@ class Tensor(TensorBase):
         """tensor(data) in this tensor's dtype."""
         return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_empty(
+        self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """empty(size) in this tensor's dtype."""
-        return creation.empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.empty(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_zeros(
+        self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """zeros(size) in this tensor's dtype."""
-        return creation.zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.zeros(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_ones(
+        self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """ones(size) in this tensor's dtype."""
-        return creation.ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.ones(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
     def new_full(
         self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
@@ -351,6 +369,8 @@ class Tensor(TensorBase):
     __ror__ = elementwise.bitwise_or
     __xor__ = elementwise.bitwise_xor
     __rxor__ = elementwise.bitwise_xor
+    __lshift__ = mathematics.bitwise_left_shift
+    __rshift__ = mathematics.bitwise_right_shift
     __eq__ = elementwise.eq  # type: ignore[assignment]
     __ne__ = elementwise.ne  # type: ignore[assignment]
     __lt__ = elementwise.lt
@@ -362,6 +382,12 @@ class Tensor(TensorBase):
 
     def __pos__(self) -> Tensor:
         return self
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return mathematics.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return mathematics.bitwise_right_shift(other, self)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
         return elementwise.floor_divide(other, self)
@@ -658,7 +684,8 @@ class Tensor(TensorBase):
     squeeze = shape.squeeze
     unsqueeze = shape.unsqueeze
     permute = shape.permute
-    transpose = swapaxes = swapdims = shape.transpose
+    transpose = swapdims = shape.transpose
+    swapaxes = shape.swapaxes
     t = shape.t
     movedim = moveaxis = shape.movedim
     repeat = shape.repeat

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import normalize_dim
+from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext.engine import TensorBase, apply, from_array
 from minigrad.ops.elementwise import where
 from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select
@@ -309,16 +309,19 @@ def _running(input: Tensor, dim: int, running: np.ufunc, beats: np.ufunc) -> tup
     return gather(input, axis, index), index
 
 
+@accepts_axis
 def cummax(input: Tensor, dim: int) -> cummax_result:
     """(values, indices) of the largest element so far along a dimension, the last of equals; a NaN stays."""
     return cummax_result(*_running(input, dim, np.maximum, np.greater_equal))
 
 
+@accepts_axis
 def cummin(input: Tensor, dim: int) -> cummin_result:
     """(values, indices) of the smallest element so far along a dimension, the last of equals; a NaN stays."""
     return cummin_result(*_running(input, dim, np.minimum, np.less_equal))
 
 
+@accepts_axis
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
     """The n-th differences of neighbours along a dimension, after `prepend` and `append` were put before and behind it."""
     if input.ndim == 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import normalize_dim
+from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad.ops.elementwise import as_tensor_like, where
 from minigrad.ops.inplace import copy_, write
@@ -360,6 +360,7 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tu
     return dim, (slice(None),) * dim + (positions,)
 
 
+@accepts_axis
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The entries of a dimension at these indices, in their order."""
     dim, where_ = _check_index_vector("index_select", input, dim, index)
@@ -394,9 +395,14 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 def repeat_interleave(
-    input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor, repeats: int | Tensor | None = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
-    """Each entry of a dimension (of the flat tensor without dim) repeated in place; a tensor of repeats has one an entry."""
+    """Each entry of a dimension (of the flat tensor without dim) repeated in place; a tensor of repeats has one an entry.
+
+    Without repeats, input is the repeats, of the numbers 0, 1, ....
+    """
+    if repeats is None:
+        input, repeats, dim = from_array(np.arange(input._array.size)), input, 0
     if dim is None:
         input, dim = flatten(input), 0
     dim = normalize_dim(dim, input.ndim)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import normalize_dim
+from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import loss as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
@@ -76,6 +76,7 @@ def _scores(function: str, input: Tensor, dim: int, dtype: _dtype.dtype | None) 
     return input, normalize_dim(dim, input.ndim)
 
 
+@accepts_axis
 def softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> Tensor:
     """exp(input) / sum exp(input) along dim. dtype: what the input is cast to first.
 
@@ -120,6 +121,7 @@ class LogSoftmaxGradFunction(Function):
         )
 
 
+@accepts_axis
 def log_softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> Tensor:
     """log(softmax(input)) along dim, computed as (x - max) - log sum exp(x - max). Arguments and errors as for softmax."""
     x, dim = _scores("log_softmax", input, dim, dtype)

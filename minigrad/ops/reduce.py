@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import normalize_dim, normalize_dims
+from minigrad._arguments import accepts_axis, normalize_dim, normalize_dims
 from minigrad._ext import hot
 from minigrad._ext import reduce as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
@@ -76,8 +76,18 @@ class SumFunction(Function):
         return _spread(g, self.shape, self.dims, self.keepdim)
 
 
-def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _dtype.dtype | None = None) -> Tensor:
+def sum(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: _dtype.dtype | None = None,
+    axis: Dims = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The sum over the dimensions (None: all); of integers as int64."""
+    if axis is not None or keepdims:
+        dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     if dim is None and not keepdim and dtype is None:
         total = hot.sum_all(input)
         if total is not None:
@@ -99,8 +109,18 @@ class MeanFunction(Function):
         return _spread(g * (1 / n if n else math.nan), self.shape, self.dims, self.keepdim)
 
 
-def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _dtype.dtype | None = None) -> Tensor:
+def mean(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: _dtype.dtype | None = None,
+    axis: Dims = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The mean over the dimensions (None: all), NaN for no elements. Raises RuntimeError for integers without a float dtype."""
+    if axis is not None or keepdims:
+        dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     if not (dtype or input.dtype).is_floating_point:
         which, got = ("Input", input.dtype) if dtype is None else ("Optional", dtype)
         raise RuntimeError(
@@ -110,11 +130,13 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _dtyp
     return apply(MeanFunction(_dims(dim, x.ndim), keepdim), x)
 
 
+@accepts_axis
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The sum with NaN counted as 0."""
     return sum(where(isnan(input), 0.0, input) if input.dtype.is_floating_point else input, dim, keepdim, dtype=dtype)
 
 
+@accepts_axis
 def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN. Raises RuntimeError for integers."""
     if not input.dtype.is_floating_point:
@@ -149,6 +171,7 @@ def _product_of_others(x: Tensor, dim: int) -> Tensor:
     return before * after
 
 
+@accepts_axis
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The product of all elements, or along one dimension; of integers as int64."""
     x = _accumulated(input, dtype)
@@ -182,6 +205,7 @@ def _reversed_cumsum(x: Tensor, dim: int) -> Tensor:
     return flip(cumsum(flip(x, (dim,)), dim), (dim,))
 
 
+@accepts_axis
 def cumsum(input: Tensor, dim: int, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The running sum along a dimension; of integers as int64."""
     x = _accumulated(input, dtype)
@@ -222,6 +246,7 @@ def _cumprod_gradient(g: Tensor, x: Tensor, dim: int) -> Tensor:
     return sum(derivatives * reshape(g, line), dim + 1)
 
 
+@accepts_axis
 def cumprod(input: Tensor, dim: int, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The running product along a dimension; of integers as int64."""
     x = _accumulated(input, dtype)
@@ -253,6 +278,7 @@ class LogSumExpFunction(Function):
         return g * elementwise.exp(x - safe)
 
 
+@accepts_axis
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over the dimensions, without overflow. Integers count as the default float type."""
     x = input if input.dtype.is_floating_point else cast(input, _dtype.get_default_dtype())
@@ -313,6 +339,7 @@ class StdFunction(Function):
         return _spread(g, self.shape, self.dims, self.keepdim) * _var_slope(x, self.dims, self.correction)
 
 
+@accepts_axis
 def var(
     input: Tensor,
     dim: Dims = None,
@@ -328,6 +355,7 @@ def var(
     return apply(VarFunction(*_moment_arguments(input, dim, unbiased, correction), keepdim), input)
 
 
+@accepts_axis
 def std(
     input: Tensor,
     dim: Dims = None,
@@ -340,6 +368,7 @@ def std(
     return apply(StdFunction(*_moment_arguments(input, dim, unbiased, correction), keepdim), input)
 
 
+@accepts_axis
 def var_mean(
     input: Tensor,
     dim: Dims = None,
@@ -353,6 +382,7 @@ def var_mean(
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dims, keepdim)
 
 
+@accepts_axis
 def std_mean(
     input: Tensor,
     dim: Dims = None,
@@ -477,6 +507,7 @@ def _check_not_empty(input: Tensor, dims: tuple[int, ...], name: str, given: boo
                 raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
 
 
+@accepts_axis
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The largest value over the dimensions (none given: all). Equals share the gradient.
 
@@ -487,6 +518,7 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     return apply(AmaxFunction(dims, keepdim), input)
 
 
+@accepts_axis
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The smallest value over the dimensions (none given: all). Equals share the gradient. Raises as amax does."""
     dims = _dims(dim, input.ndim)
@@ -494,6 +526,7 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     return apply(AminFunction(dims, keepdim), input)
 
 
+@accepts_axis
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
     """(min, max) of all elements or along one dimension. Equals share the gradient."""
     _check_not_empty(input, _dims(dim, input.ndim), "aminmax", dim is not None)
@@ -647,6 +680,7 @@ def _extremum(
     return result(*_selected(along(axis, keepdim), input))
 
 
+@accepts_axis
 def max(
     input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
 ) -> Tensor | max_result:
@@ -658,6 +692,7 @@ def max(
     return _extremum("max", input, dim, keepdim, other, AmaxFunction, MaxFunction, max_result)
 
 
+@accepts_axis
 def min(
     input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
 ) -> Tensor | min_result:
@@ -678,6 +713,7 @@ def _arg_extremum(name: str, node: type, input: Tensor, dim: int | None, keepdim
     return _selected(node(axis, keepdim), input.detach())[1]
 
 
+@accepts_axis
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element along a dimension (None: of the flattened tensor), the first of equals; int64.
 
@@ -686,21 +722,25 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _arg_extremum("argmax", MaxFunction, input, dim, keepdim)
 
 
+@accepts_axis
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element along a dimension (None: of the flattened tensor), the first of equals; int64."""
     return _arg_extremum("argmin", MinFunction, input, dim, keepdim)
 
 
+@accepts_axis
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> sort_result:
     """(values, indices) in ascending or descending order along a dimension; always stable. NaN counts as the largest value."""
     return sort_result(*_selected(SortFunction(_one_dim(dim, input.ndim, "sort"), descending), input))
 
 
+@accepts_axis
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The indices that sort along a dimension; always stable."""
     return sort(input.detach(), dim, descending).indices
 
 
+@accepts_axis
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> topk_result:
     """(values, indices) of the k largest (smallest) elements along a dimension, always in order.
 
@@ -712,6 +752,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return topk_result(*_selected(TopkFunction(k, axis, largest), input))
 
 
+@accepts_axis
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kthvalue_result:
     """(value, index) of the k-th smallest element along a dimension, counted from 1. Raises RuntimeError if there is none."""
     axis = _one_dim(dim, input.ndim, "kthvalue")
@@ -722,6 +763,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kth
     return kthvalue_result(*_selected(KthvalueFunction(k, axis, keepdim), input))
 
 
+@accepts_axis
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | median_result:
     """median(x): the lower median of all elements, equals share the gradient. median(x, dim): (values, indices).
 
@@ -745,16 +787,19 @@ def _truth(function: np.ufunc, input: Tensor, dim: Dims, keepdim: bool) -> Tenso
     return from_array(out.astype(np.uint8) if input.dtype is _dtype.uint8 else out)
 
 
+@accepts_axis
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element is not zero (NaN is not); bool, for uint8 uint8."""
     return _truth(np.logical_or, input, dim, keepdim)
 
 
+@accepts_axis
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether no element is zero; bool, for uint8 uint8."""
     return _truth(np.logical_and, input, dim, keepdim)
 
 
+@accepts_axis
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not zero; int64."""
     return from_array(np.asarray(np.count_nonzero(input._array, axis=_dims(dim, input.ndim)), np.int64))

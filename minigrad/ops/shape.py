@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import as_size, check_elements, normalize_dim, normalize_dims
+from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import memory
 from minigrad._ext.engine import Function, apply
 
@@ -73,12 +73,12 @@ class ExpandFunction(Function):
         return sum_to_size(g, self.source)
 
 
-def expand(input: Tensor, *sizes: int) -> Tensor:
+def expand(input: Tensor, *sizes: int, size: Sequence[int] | None = None) -> Tensor:
     """A view in which dimensions of size 1 (and new leading ones) are repeated without a copy; -1 keeps a size.
 
     Raises RuntimeError where a size does not fit.
     """
-    wanted = as_size(sizes, "expand")
+    wanted = as_size(sizes if size is None else (size,), "expand")
     source = input._array.shape
     lead = len(wanted) - len(source)
     if lead < 0:
@@ -189,21 +189,25 @@ def _can_view(array: np.ndarray, shape: tuple[int, ...]) -> bool:
     return np.may_share_memory(array.reshape(shape), array)
 
 
-def reshape(input: Tensor, *shape: int) -> Tensor:
+def reshape(input: Tensor, *sizes: int, shape: Sequence[int] | None = None) -> Tensor:
     """The elements in order, in another shape; one size may be -1. A view where that is possible, otherwise a copy.
 
     Raises RuntimeError if the number of elements differs.
     """
     source = input._array.shape
-    wanted = as_size(shape, "reshape")
+    wanted = as_size(sizes if shape is None else (shape,), "reshape")
     if wanted == source:
         return alias(input)
     wanted = _complete_shape(wanted, source)
     return apply(ViewFunction(wanted), input if _can_view(input._array, wanted) else clone(input))
 
 
-def view(input: Tensor, *shape: int) -> Tensor:
+def view(input: Tensor, *shape: int, size: Sequence[int] | None = None, dtype: _dtype.dtype | None = None) -> Tensor:
     """reshape that never copies. Raises RuntimeError where only a copy would do. A dtype of the same size reinterprets the bytes."""
+    if dtype is not None:
+        return _view_as_dtype(input, dtype)
+    if size is not None:
+        shape = (size,)
     if len(shape) == 1 and isinstance(shape[0], _dtype.dtype):
         return _view_as_dtype(input, shape[0])
     wanted = _complete_shape(as_size(shape, "view"), input._array.shape)
@@ -274,6 +278,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(input, *shape[:dim], *sizes, *shape[dim + 1 :])
 
 
+@accepts_axis
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """A view without the dimensions of size 1 (of those named, if any are)."""
     shape = input._array.shape
@@ -281,10 +286,10 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     return apply(ViewFunction(tuple(s for i, s in enumerate(shape) if s != 1 or i not in dims)), input)
 
 
-def unsqueeze(input: Tensor, dim: int) -> Tensor:
+def unsqueeze(input: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
     """A view with a new dimension of size 1 at `dim`."""
     shape = input._array.shape
-    dim = normalize_dim(dim, len(shape) + 1)
+    dim = normalize_dim(dim if axis is None else axis, len(shape) + 1)
     return apply(ViewFunction((*shape[:dim], 1, *shape[dim:])), input)
 
 
@@ -304,9 +309,9 @@ class PermuteFunction(Function):
         return apply(PermuteFunction(tuple(self.dims.index(d) for d in range(len(self.dims)))), g)
 
 
-def permute(input: Tensor, *dims: int) -> Tensor:
+def permute(input: Tensor, *order: int, dims: Sequence[int] | None = None) -> Tensor:
     """A view with the dimensions in this order. Raises RuntimeError unless each is named once."""
-    wanted = as_size(dims, "permute")
+    wanted = as_size(order if dims is None else (dims,), "permute")
     if len(wanted) != input.ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
@@ -325,6 +330,11 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     if order:
         order[dim0], order[dim1] = order[dim1], order[dim0]
     return apply(PermuteFunction(tuple(order)), input)
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """transpose by numpy's name."""
+    return transpose(input, axis0, axis1)
 
 
 def t(input: Tensor) -> Tensor:
@@ -376,8 +386,9 @@ class CatFunction(Function):
         return tuple(part if wanted else None for part, wanted in zip(parts, self.needs_input_grad, strict=True))
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after the other along an existing dimension. Raises RuntimeError unless their other sizes agree."""
+    dim = dim if axis is None else axis
     tensors = list(tensors)
     if not tensors:
         raise ValueError("cat(): expected a non-empty list of Tensors")
@@ -403,8 +414,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return apply(CatFunction(dim), *[cast(x, dtype) for x in tensors])
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors, all of one shape, along a new dimension."""
+    dim = dim if axis is None else axis
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -429,9 +441,9 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([reshape(x, 1, x._array.size) if x.ndim < 2 else x for x in tensors], 0)
 
 
-def repeat(input: Tensor, *repeats: int) -> Tensor:
+def repeat(input: Tensor, *sizes: int, repeats: Sequence[int] | None = None) -> Tensor:
     """Copies of the tensor side by side: repeats[i] along dimension i, missing dimensions in front."""
-    repeats = as_size(repeats, "repeat")
+    repeats = as_size(sizes if repeats is None else (repeats,), "repeat")
     if len(repeats) < input.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(r < 0 for r in repeats):
@@ -444,9 +456,9 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     return reshape(clone(expand(reshape(input, paired), spread)), total)
 
 
-def tile(input: Tensor, *dims: int) -> Tensor:
+def tile(input: Tensor, *sizes: int, dims: Sequence[int] | None = None) -> Tensor:
     """repeat, with missing repeats taken as 1."""
-    dims = as_size(dims, "tile")
+    dims = as_size(sizes if dims is None else (dims,), "tile")
     return repeat(input, *((1,) * (input.ndim - len(dims)) + dims))
 
 
@@ -547,10 +559,16 @@ class SplitFunction(Function):
         )
 
 
-def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split(
+    tensor: Tensor, split_size_or_sections: int | Sequence[int] | None = None, dim: int = 0, *, split_size: Any = None
+) -> tuple[Tensor, ...]:
     """Views of consecutive pieces of a dimension: of one size (the last may be smaller), or of these sizes."""
     if tensor.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
+    if split_size is not None:
+        split_size_or_sections = split_size
+    if split_size_or_sections is None:
+        raise TypeError("split() missing 1 required argument: 'split_size_or_sections'")
     dim = normalize_dim(dim, tensor.ndim)
     size = tensor._array.shape[dim]
     if isinstance(split_size_or_sections, (int, np.integer)):
@@ -581,6 +599,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-size // chunks), dim) if size else split(input, [0] * chunks, dim)
 
 
+@accepts_axis
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of each entry of a dimension, without that dimension."""
     if input.ndim == 0:
@@ -660,9 +679,9 @@ class FlipFunction(Function):
         return apply(FlipFunction(self.dims), g)
 
 
-def flip(input: Tensor, *dims: int) -> Tensor:
+def flip(input: Tensor, *order: int, dims: Sequence[int] | None = None) -> Tensor:
     """A copy with the order of these dimensions reversed."""
-    return apply(FlipFunction(normalize_dims(as_size(dims, "flip"), input.ndim)), input)
+    return apply(FlipFunction(normalize_dims(as_size(order if dims is None else (dims,), "flip"), input.ndim)), input)
 
 
 def fliplr(input: Tensor) -> Tensor:
