@@ -208,3 +208,25 @@ def test_gradients_have_the_type_of_their_tensors(lib):
     z = lib.ones(2, requires_grad=True)
     z.to(lib.float64).sum().backward()
     assert z.grad.dtype == lib.float32
+
+
+def test_arrays_as_operands():
+    x, a = mg.ones(3, requires_grad=True), np.array([1.0, 2.0, 3.0])
+    for y, expected in ((x + a, [2, 3, 4]), (a - x, [0, 1, 2]), (x * a[::-1], [3, 2, 1]), (a / x, [1, 2, 3])):
+        assert y.dtype == mg.float64
+        assert y.tolist() == expected
+    assert (x == a).tolist() == [True, False, False]
+    assert (x < a.astype(np.float32)).tolist() == [False, True, True]
+    (x * a).sum().backward()
+    assert x.grad.tolist() == [1, 2, 3]
+    y = mg.ones(3)
+    y += a
+    assert y.dtype == mg.float32 and y.tolist() == [2, 3, 4]
+    with pytest.raises(RuntimeError):
+        x + np.ones(2)
+
+
+def test_bounds_of_clamp_that_are_nan():
+    nan = float("nan")
+    y = mg.clamp(mg.tensor([1.0, 2.0, nan, 4.0]), min=mg.tensor([nan, 3.0, 1.0, 0.0]), max=mg.tensor([5.0, 5.0, 5.0, nan]))
+    assert np.isnan(y.numpy()).tolist() == [True, False, True, True]

@@ -38,8 +38,16 @@ def result_type(*values: Tensor | Number) -> _dtype.dtype:
     return _dtype.result_dtype(tensors, [v for v in values if not isinstance(v, TensorBase)])
 
 
+def _operand(value: object) -> object:
+    """An array as a tensor of its dtype; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return from_array(np.ascontiguousarray(value, _dtype.from_numpy(value.dtype).np))
+
+
 def promote(x: object, y: object, division: bool, symbol: str) -> tuple[Tensor, Tensor]:
-    """Two operands as tensors of the dtype of their result. NotImplemented for an operand that is no tensor and no number."""
+    """Two operands as tensors of the dtype of their result. NotImplemented for one that is no tensor, no number and no array."""
+    x, y = _operand(x), _operand(y)
     for value in (x, y):
         if not isinstance(value, (TensorBase, *_NUMBERS)):
             return NotImplemented
@@ -611,6 +619,11 @@ def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor
     return apply(WhereFunction(mask), expand(x, shape), expand(y, shape))
 
 
+def _passes(beyond: Tensor, bound: Tensor) -> Tensor:
+    """Where a bound takes the element's place: where the element is beyond it, and where the bound is NaN."""
+    return from_array(np.asarray(beyond._array | (bound._array != bound._array)))
+
+
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
     """The element, or the bound that it exceeds; a gradient only where the element was kept."""
     if min is None and max is None:
@@ -618,9 +631,9 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
         out = input
         if min is not None:
-            out = where(out < min, min, out)
+            out = where(out < min, min, out) if not isinstance(min, TensorBase) else where(_passes(lt(out, min), min), min, out)
         if max is not None:
-            out = where(out > max, max, out)
+            out = where(out > max, max, out) if not isinstance(max, TensorBase) else where(_passes(gt(out, max), max), max, out)
         return out
     numbers = [value for value in (min, max) if value is not None]
     return apply(ClampFunction(min, max), cast(input, result_type(input, *numbers)))
@@ -674,6 +687,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 
 def _compare(name: str, function: np.ufunc, x: Tensor | Number, y: Tensor | Number) -> Tensor:
+    x, y = _operand(x), _operand(y)
     for value in (x, y):
         if not isinstance(value, (TensorBase, *_NUMBERS)):
             return NotImplemented
