@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-
 MOST_ELEMENTS = 1 << 60  # of 8 bytes: more do not fit into an address space
 
 

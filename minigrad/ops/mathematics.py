@@ -15,10 +15,12 @@ from minigrad.ops.elementwise import (
     clamp,
     eq,
     ge,
+    gt,
     isfinite,
     isnan,
     le,
     log,
+    lt,
     pow,
     reciprocal,
     result_type,
@@ -74,7 +76,9 @@ class Atan2Function(Function):
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
-        share = g * reciprocal(x * x + y * y)
+        square = x * x + y * y
+        origin = eq(square, 0)  # the gradient there is 0
+        share = where(origin, 0.0, g * reciprocal(where(origin, 1.0, square)))
         return share * y if gx else None, -share * x if gy else None
 
 
@@ -201,20 +205,30 @@ class LogaddexpFunction(Function):
 
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(input) + exp(other)), without overflow."""
-    return apply(LogaddexpFunction(), *_float_operands("logaddexp", input, other))
+    return apply(LogaddexpFunction(), *_only_floats("logaddexp", input, other))
 
 
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2^input + 2^other), without overflow."""
-    x, y = _float_operands("logaddexp2", input, other)
+    x, y = _only_floats("logaddexp2", input, other)
     return logaddexp(x * math.log(2.0), y * math.log(2.0)) * (1 / math.log(2.0))
+
+
+class LogitFunction(Function):
+    """d log(x / (1 - x)) = g / (x (1 - x)), NaN outside [0, 1]"""
+
+    def forward(self, x):
+        with np.errstate(all="ignore"):
+            return np.log(x / (1 - x))
+
+    def backward(self, g, x):
+        return g / where(lt(x, 0) | gt(x, 1), math.nan, x * (1 - x))
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), of the input clamped to [eps, 1 - eps] where eps is given."""
     x = _floating(input, "logit")
-    x = x if eps is None else clamp(x, eps, 1 - eps)
-    return log(x / (1 - x))
+    return apply(LogitFunction(), x if eps is None else clamp(x, eps, 1 - eps))
 
 
 class XlogyFunction(Function):
@@ -250,7 +264,7 @@ class HypotFunction(Function):
 
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """The hypotenuse of a right triangle with these legs."""
-    return apply(HypotFunction(), *_float_operands("hypot", input, other))
+    return apply(HypotFunction(), *_only_floats("hypot", input, other))
 
 
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
@@ -262,6 +276,14 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 def _float_operands(name: str, *operands: Tensor | Number) -> list[Tensor]:
     """The operands broadcast to one shape, integers as the default float type."""
     return [_floating(x, name) for x in broadcast_operands(name, *operands)]
+
+
+def _only_floats(name: str, *operands: Tensor) -> list[Tensor]:
+    """The operands broadcast to one shape. Raises NotImplementedError for integers."""
+    tensors = broadcast_operands(name, *operands)
+    if not tensors[0].dtype.is_floating_point:
+        raise NotImplementedError(f"{name}: not implemented for {tensors[0].dtype}, only for floats")
+    return tensors
 
 
 # Signs, NaN and infinities
@@ -296,12 +318,13 @@ class CopysignFunction(Function):
     """|x| with the sign of y; the gradient for y is zero."""
 
     def forward(self, x, y):
-        self.turn = np.copysign(1, x) * np.copysign(1, y) * (x != 0)
+        turn = np.copysign(1, x) * np.copysign(1, y) * (x != 0)
+        self.turn = np.asarray(np.where(np.isfinite(x), turn, np.nan))
         return np.copysign(x, y)
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
-        return g * from_array(self.turn).to(g.dtype) if gx else None, g * 0 if gy else None
+        return g * cast(from_array(self.turn), g.dtype) if gx else None, g * 0 if gy else None
 
 
 def copysign(input: Tensor, other: Tensor | Number) -> Tensor:

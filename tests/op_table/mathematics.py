@@ -36,6 +36,8 @@ def two(make=normal, other=None):
 
 SPECIAL = np.array([[1.0, np.nan, np.inf], [-np.inf, -0.0, 0.0]])
 
+integers = [Error(Sample(np.arange(3), np.arange(3)), NotImplementedError)]
+
 FUNCTIONS = [
     unary("asin", np.arcsin, inside),
     unary("acos", np.arccos, inside),
@@ -50,13 +52,13 @@ FUNCTIONS = [
     unary("rad2deg", np.rad2deg),
     unary("positive", np.positive, aliases=True),
     Op("atan2", two(), np.arctan2),
-    Op("logaddexp", two(), np.logaddexp),
-    Op("logaddexp2", two(), np.logaddexp2),
-    Op("hypot", two(), np.hypot),
+    Op("logaddexp", two(), np.logaddexp, errors=integers),
+    Op("logaddexp2", two(), np.logaddexp2, errors=integers),
+    Op("hypot", two(), np.hypot, errors=integers),
     Op("xlogy", two(normal, positive), special.xlogy),
     Op("fmax", two(), np.fmax),
     Op("fmin", two(), np.fmin),
-    Op("copysign", two(), np.copysign),
+    Op("copysign", lambda rng: [*two()(rng), Sample(normal(rng), normal(rng))], np.copysign),
     Op(
         "float_power",
         lambda rng: [Sample(positive(rng, 3, 1), normal(rng, 4)), Sample(positive(rng, 3), 2), Sample(2.5, normal(rng, 3))],
