@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad
+from tests import fuzz
 
 MISSING = "PyTorch is not installed: parity not checked"
 HAVE_TORCH = importlib.util.find_spec("torch") is not None
@@ -61,3 +62,10 @@ def no_leaked_state():
     minigrad.set_default_dtype(before["default dtype"])
     changed = [f"{name}: {before[name]} before, {after[name]} after" for name in before if before[name] != after[name]]
     assert not changed, "the test changed global state: " + "; ".join(changed)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What MINIGRAD_FUZZ=<cases> came to."""
+    if fuzz.CASES and fuzz.RECORD:
+        terminalreporter.section("fuzz")
+        terminalreporter.write_line("\n".join(fuzz.record_lines()))

@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad._ext import conv
 from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
+from tests.fuzz import fuzz
 
 DTYPES = [np.float32, np.float64]
 
@@ -202,8 +203,7 @@ axes_strategy = st.lists(
 )
 
 
-@seed(0)
-@settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@fuzz(100)
 @given(axes_strategy, st.integers(1, 3), st.integers(1, 4), st.integers(1, 9), st.integers(1, 3), st.sampled_from(DTYPES))
 def test_any_geometry(axes, batch, channels, filters, groups, dtype):
     check(dtype, batch, channels, filters, groups, axes)

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad._ext import pool, threads
+from tests.fuzz import fuzz
 
 DTYPES = [np.float32, np.float64]
 
@@ -247,8 +248,7 @@ def geometries(draw):
     return (*zip(*axes), draw(st.booleans()))
 
 
-@seed(0)
-@settings(max_examples=100, deadline=None, database=None)
+@fuzz(100)
 @given(geometries(), st.sampled_from(DTYPES), st.integers(0, 2**32 - 1))
 def test_any_geometry(parameters, dtype, number):
     size, kernel, stride, padding, dilation, ceil_mode = parameters

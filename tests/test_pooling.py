@@ -4,11 +4,12 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.nn.functional import pooling as F
+from tests.fuzz import fuzz
 
 torch = pytest.importorskip("torch")
 
@@ -74,8 +75,7 @@ def calls(draw):
     return f"{kind}_pool{n}d", shape, kwargs
 
 
-@seed(0)
-@settings(max_examples=150, deadline=None, database=None)
+@fuzz(150)
 @given(calls())
 def test_any_call(call):
     name, shape, kwargs = call

@@ -145,7 +145,10 @@ FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
 
 @lru_cache(maxsize=256)
 def antialias_map(mode: str, size: int, out_size: int, scale: float | None, align_corners: bool, dtype: np.dtype) -> AxisMap:
-    """The filter of the mode, widened by the step where that is above 1; the weights of an output sum to 1."""
+    """The filter of the mode, widened by the step where that is above 1; the weights of an output sum to 1. A size that stays is
+    copied whatever the scale."""
+    if size == out_size:
+        return AxisMap.gather(size, np.arange(size), dtype)
     kernel, width = FILTERS[mode]
     step = _step(size, out_size, scale, align_corners, dtype)
     stretch = max(step, dtype.type(1))

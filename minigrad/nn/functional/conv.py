@@ -332,7 +332,8 @@ def conv_transpose2d(
         (N, O, OH, OW) or (O, OH, OW) with OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1.
 
     Raises:
-        TypeError, RuntimeError, NotImplementedError: as conv2d; also where the output would have a negative size.
+        TypeError, RuntimeError, NotImplementedError: as conv2d; also where the output would have a negative size. A size of 0 gives
+            an empty output (in PyTorch it depends on dtype and batch whether it raises).
     """
     return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
@@ -354,6 +355,10 @@ def conv_transpose3d(
 @lru_cache(maxsize=256)
 def _blocks(function: str, image: Ints, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints, shape: tuple) -> Geometry:
     """The geometry of sliding blocks over an image; shape is that of the input, for messages."""
+    names = "output_size", "kernel_size", "dilation", "padding", "stride"
+    for name, value in zip(names, (image, kernel, dilation, padding, stride)):
+        if isinstance(value, tuple) and len(value) != 2:
+            raise RuntimeError(f"{function}: expected {name} to be an int or 2 ints, but got {value}")
     image = ntuple(image, 2, function, "output_size")
     kernel, dilation = ntuple(kernel, 2, function, "kernel_size"), ntuple(dilation, 2, function, "dilation")
     padding, stride = ntuple(padding, 2, function, "padding"), ntuple(stride, 2, function, "stride")
@@ -392,9 +397,12 @@ def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints =
         (N, C * KH * KW, L) or (C * KH * KW, L), L blocks in row order.
 
     Raises:
+        IndexError: an input of fewer than three axes.
         RuntimeError: another shape, no block that fits, or a parameter out of range.
         NotImplementedError: an integer dtype.
     """
+    if isinstance(input, TensorBase) and input.ndim < 3:
+        raise IndexError(f"unfold: expected an input of shape (N, C, H, W) or (C, H, W), got {tuple(input.shape)}")
     _check_image("unfold", input, (3, 4), "(N, C, H, W) or (C, H, W)")
     values = [_hashable(v) for v in (kernel_size, dilation, padding, stride)]
     geometry = _blocks("unfold", tuple(input.shape[-2:]), *values, tuple(input.shape))

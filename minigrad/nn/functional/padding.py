@@ -41,8 +41,8 @@ def _check_sizes(shape: tuple[int, ...], pads: Sequence[tuple[int, int]], mode: 
         where = f"padding ({before}, {after}) at axis {axis} of an input of shape {shape}"
         if mode == "reflect" and max(before, after) >= size:
             raise RuntimeError(f"pad: mode='reflect' needs less padding than the axis has elements, but got {where}")
-        if size + before + after < 0:
-            raise RuntimeError(f"pad: the output would have a negative size: {where}")
+        if size + before + after < 0 or (mode == "constant" and size + min(before, 0) + min(after, 0) < 0):
+            raise RuntimeError(f"pad: more is cropped than there is, or the output would have a negative size: {where}")
         if mode == "circular" and max(before, after, 0) > size + min(before, 0) + min(after, 0):
             raise RuntimeError(f"pad: mode='circular' wraps around what is not cropped once at most, but got {where}")
 

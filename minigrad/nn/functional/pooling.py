@@ -262,7 +262,8 @@ def max_unpool1d(
     """A partial inverse of max_pool1d: zeros, with the input's elements at the int64 `indices` that max_pool1d returned.
 
     The output has (L - 1) * stride + kernel_size - 2 * padding elements, or output_size, which must differ by less than a stride
-    (ValueError). Raises RuntimeError for indices of another dtype or shape, or out of range.
+    (ValueError). Raises RuntimeError for indices of another dtype or shape, or out of range: also where the output has no elements
+    (PyTorch does not look then).
     """
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
@@ -308,8 +309,11 @@ def _avg_pool(
     _check_rank(function, input, n)
     _check_not_empty(function, input, 0 if input.ndim == n + 1 else 1)
     _check_dtype(function, input, (_dtype.int64,))
+    size = input._array.shape[-n:]
+    if n == 3 and any(length < k for length, k in zip(size, kernel, strict=True)):
+        raise RuntimeError(f"{function}(): the input of size {_axes(size)} is smaller than kernel_size={kernel}")
     geometry = _windows(
-        function, input._array.shape[-n:], kernel, steps, padding, (1,) * n, ceil_mode, count_include_pad, divisor_override
+        function, size, kernel, steps, padding, (1,) * n, ceil_mode, count_include_pad, divisor_override
     )
     return pool.avg_pool(input, geometry, n)
 
@@ -338,7 +342,10 @@ def avg_pool3d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:
-    """avg_pool1d over three dimensions. divisor_override, where given, divides the sums in place of the number of elements."""
+    """avg_pool1d over three dimensions. divisor_override, where given, divides the sums in place of the number of elements.
+
+    Raises RuntimeError also for a kernel_size above the input's size, whatever the padding.
+    """
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -350,6 +357,8 @@ def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Size, stride:
     _check_tensor(function, "input", input)
     if not isinstance(norm_type, (int, float)):
         raise TypeError(f"{function}(): argument 'norm_type' must be a number, not {type(norm_type).__name__}")
+    if n > 1 and isinstance(kernel_size, (tuple, list)) and len(kernel_size) != n:
+        raise ValueError(f"{function}(): expected kernel_size to be an int or {n} ints, but got {tuple(kernel_size)}")
     if abs(norm_type) == math.inf:
         largest = _max_pool(n, input.abs() if norm_type > 0 else -input.abs(), kernel_size, stride, 0, 1, ceil_mode, False)
         return largest if norm_type > 0 else -largest
@@ -365,7 +374,8 @@ def lp_pool1d(
 ) -> Tensor:
     """(sum of x ** norm_type over each window) ** (1 / norm_type); the maximum of |x| for inf, the minimum for -inf.
 
-    Where the sum is 0 the gradient is 0. A window that ceil_mode lets reach beyond the input is scaled up to a full one.
+    Where the sum is 0 the gradient is 0. A window that ceil_mode lets reach beyond the input is scaled up to a full one. Raises as
+    avg_pool1d and max_pool1d do, but ValueError for a kernel_size of the wrong length (of two and three dimensions).
     """
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
@@ -432,6 +442,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Size) -> Tensor:
 
     (N, C, L) or (C, L) to (N, C, output_size) or (C, output_size). Raises RuntimeError for a wrong rank, an empty dimension, or an
     output_size that is negative or has the wrong length, TypeError for one that is not an int, NotImplementedError for integers.
+    (PyTorch takes an empty dimension where output_size is 1, and gives NaN.)
     """
     return _adaptive_avg_pool(1, input, output_size)
 

@@ -82,10 +82,8 @@ def _check_input(input: Tensor, mode: str, wanted: Sequence[int]) -> None:
     if mode == "area":
         if any(value < 0 for value in wanted):
             raise RuntimeError(f"interpolate: the output size must not be negative, but got {tuple(wanted)}")
-        if 0 in shape[1:]:
-            raise RuntimeError(
-                f"interpolate: mode='area' needs an input that is empty in its batch only, but got shape {shape}"
-            )
+        if 0 in (shape[1:] if len(sizes) == 3 else sizes):
+            raise RuntimeError(f"interpolate: mode='area' needs an input without empty axes, but got shape {shape}")
     else:
         if any(value <= 0 for value in (*sizes, *wanted)):
             raise RuntimeError(
@@ -127,9 +125,10 @@ def interpolate(
         NotImplementedError: a mode that does not exist for this number of axes, or not for this dtype.
         RuntimeError: an empty input or output.
 
-    Differs from PyTorch: uint8 is taken by the modes nearest and nearest-exact only. The gradient is always that of the values: where
-    a scale_factor leaves or doubles the size of an axis, PyTorch's is not (mode nearest of 3-D, 5-D and large 4-D inputs). With
-    antialias=True and an output one element wide the values are those of the filter (in PyTorch only the gradient is).
+    Differs from PyTorch: uint8 is taken by the modes nearest and nearest-exact only. The gradient is always that of the values:
+    where a scale_factor leaves or doubles the size of an axis, PyTorch's is not (mode nearest of 3-D, 5-D and large 4-D inputs,
+    and antialias=True where it leaves the size). With antialias=True and an output one element wide the values are those of the
+    filter (in PyTorch only the gradient is).
     """
     if mode in ANY_NUMBER_OF_AXES and align_corners is not None:
         raise ValueError(
