@@ -953,6 +953,11 @@ cdef class Walk:
         elif self.create_graph:
             leaf._grad = add_op(leaf._grad, g)
         else:
+            if not same_shape(leaf._grad._array, g._array):
+                raise RuntimeError(
+                    f"a gradient of shape {list(g.shape)} cannot be added to a .grad of shape {list(leaf._grad.shape)}: the tensor's "
+                    ".data was given another shape; set .grad to None first"
+                )
             if not cnp.PyArray_ISWRITEABLE(leaf._grad._array):
                 leaf._grad = add_op(leaf._grad, g)
             else:

@@ -469,3 +469,32 @@ def test_a_refused_write_changes_nothing(lib):
     with pytest.raises(RuntimeError):
         x.add_(lib.ones(2))
     assert values(x) == [1, 1, 1]
+
+
+def test_indices_may_be_written_after_their_use():
+    x, i, table = mg.arange(4.0).requires_grad_(), mg.tensor([1, 2]), mg.ones(4, 2, requires_grad=True)
+    rows, weight = mg.arange(6.0).reshape(2, 3).requires_grad_(), mg.ones(3)
+    mask = x.detach() > 1
+    F = mg.nn.functional
+    results = [x[i], x.gather(0, i), x.index_select(0, i), x[mask], x.masked_select(mask)]
+    results += [F.embedding(i, table), F.cross_entropy(rows, i, weight=weight), F.nll_loss(rows, i)]
+    values, places = x.sort(descending=True)
+    largest, at = rows.max(1)
+    expected = [mg.autograd.grad(y.sum(), t, retain_graph=True)[0].tolist() for y, t in _leaves(results, x, table, rows)]
+    for written in (i, mask, places, at, weight):
+        written.zero_()
+    assert expected == [mg.autograd.grad(y.sum(), t)[0].tolist() for y, t in _leaves(results, x, table, rows)]
+    assert mg.autograd.grad((values * mg.arange(4.0)).sum(), x)[0].tolist() == [3, 2, 1, 0]
+    assert mg.autograd.grad(largest.sum(), rows)[0].tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
+def _leaves(results, x, table, rows):
+    return list(zip(results, [x] * 5 + [table, rows, rows], strict=True))
+
+
+def test_a_gradient_of_another_shape_than_grad_is_refused():
+    x = mg.ones(4, requires_grad=True)
+    (x * 2).sum().backward()
+    x.data = mg.zeros(2)
+    with pytest.raises(RuntimeError, match="shape"):
+        (x * 2).sum().backward()

@@ -49,7 +49,7 @@ def embedding(weight: Tensor, indices: np.ndarray, padding: int, by_frequency: b
     The gradient leaves out what row `padding` gets (-1: no such row), and with by_frequency divides what a row gets by how often
     it was taken.
     """
-    indices = np.asarray(indices, order="C")
+    indices = np.array(indices, order="C")
     if padding < 0 and not by_frequency:
         return apply(EmbeddingFunction(indices, None), weight)
     scale = np.ones(indices.shape, weight._array.dtype)

@@ -84,7 +84,7 @@ def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
     out, basic = [], True
     for item in items:
         if isinstance(item, TensorBase):
-            array = item._array
+            array = item._array.copy()  # the graph keeps it, and its owner may write to it
             if array.dtype.kind == "f":
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             if array.dtype == np.uint8:
@@ -230,7 +230,7 @@ def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[in
             f"Index tensor must have the same number of dimensions as input tensor ({name}): got {index.ndim} and {input.ndim}"
         )
     size = input._array.shape[dim] if input.ndim else 1
-    positions = index._array
+    positions = index._array.copy()
     if positions.size and (positions.min() < 0 or positions.max() >= size):
         worst = positions.max() if positions.max() >= size else positions.min()
         raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
@@ -354,7 +354,7 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tu
     if index.dtype not in (_dtype.int64, _dtype.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
-    positions = index._array.reshape(-1)
+    positions = index._array.reshape(-1).copy()
     if positions.size and (positions.min() < 0 or positions.max() >= size):
         raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
     return dim, (slice(None),) * dim + (positions,)
@@ -436,7 +436,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     if mask.dtype is not _dtype.bool:
         raise RuntimeError(f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
     shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
-    chosen = np.broadcast_to(mask._array, shape)
+    chosen = np.array(np.broadcast_to(mask._array, shape))
     return apply(IndexFunction((np.nonzero(chosen.reshape(-1))[0],)), reshape(expand(input, shape), -1))
 
 

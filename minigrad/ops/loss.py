@@ -264,7 +264,7 @@ def nll_loss(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, redu
 
 
 def _target(target: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> _Target:
-    return _Target(target._array.astype(np.int64, copy=False), None if weight is None else weight._array, ignore, reduction)
+    return _Target(target._array.astype(np.int64), None if weight is None else weight._array.copy(), ignore, reduction)
 
 
 # Mean squared error

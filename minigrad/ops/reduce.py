@@ -575,8 +575,12 @@ class SelectionFunction(Function):
         self.shape = x.shape
         values, self.indices = self.select(x)
         if self.keepdim:
-            return values, self.indices
-        return values.squeeze(self.dim), self.indices.squeeze(self.dim)
+            return values, self._given()
+        return values.squeeze(self.dim), self._given().squeeze(self.dim)
+
+    def _given(self):
+        """The indices for the caller, who may write to them."""
+        return self.indices.copy() if self.needs_input_grad[0] else self.indices
 
     def backward(self, g):
         g = g[0]
