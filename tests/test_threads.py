@@ -78,7 +78,7 @@ def test_set_num_threads(lib):
     before = lib.get_num_threads()
     try:
         lib.set_num_threads(3)
-        assert lib.get_num_threads() == 3
+        assert lib.get_num_threads() == (3 if lib is not mg or threads.openmp_version() else 1)
     finally:
         lib.set_num_threads(before)
 
@@ -109,7 +109,7 @@ def run_script(script, **environment):
 @pytest.mark.parametrize(("value", "expected"), [("3", 3), ("1", 1), ("2,4", 2)])
 def test_omp_num_threads_is_honoured(value, expected):
     result = run_script("import minigrad; print(minigrad.get_num_threads())", OMP_NUM_THREADS=value)
-    assert result.stdout.split() == [str(expected)], result.stderr
+    assert result.stdout.split() == [str(expected if threads.openmp_version() else 1)], result.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
