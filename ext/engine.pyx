@@ -325,6 +325,8 @@ cdef class TensorBase:
 
     def _rebind(self, TensorBase result) -> None:
         """Takes over the place of `result` in the graph, and counts a write of the storage."""
+        if self.retains and self.node is not None and self.node.captures is not None:
+            self.node.captures = [c for c in self.node.captures if c[0] is not None or c[2]() is not self] or None
         self.node, self.nr = result.node, result.nr
         if self.node is not None:
             self.leaf_requires_grad = False

@@ -129,6 +129,18 @@ def test_what_was_overwritten_gets_no_gradient_even_from_infinity(lib):
     assert values(x.grad) == [0, 0, 0]
 
 
+def test_a_retained_gradient_is_that_of_the_tensor_as_it_is_now(lib):
+    x = leaf(lib)
+    y, z = x * 2, x * 2
+    y.retain_grad()
+    z.retain_grad()
+    y.mul_(3)
+    z[0] = 5.0
+    (y + z).sum().backward()
+    assert values(x.grad) == [6, 8, 8]
+    assert values(y.grad) == values(z.grad) == [1, 1, 1]
+
+
 def test_copy(lib):
     x, z = leaf(lib), lib.tensor(2.0, requires_grad=True)
     y = x * 2
