@@ -221,7 +221,8 @@ def test_arrays_as_operands():
     assert x.grad.tolist() == [1, 2, 3]
     y = mg.ones(3)
     y += a
-    assert y.dtype == mg.float32 and y.tolist() == [2, 3, 4]
+    assert y.dtype == mg.float32
+    assert y.tolist() == [2, 3, 4]
     with pytest.raises(RuntimeError):
         x + np.ones(2)
 

@@ -127,6 +127,8 @@ def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int] | Tenso
         n = int(indices_or_sections)
         if n <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {n}")
+        if n >= 2**31:
+            raise ValueError(f"tensor_split: {n} sections are more than anything could hold")
         return split(input, [size // n + (i < size % n) for i in range(n)], dim)
     pieces, start = [], 0
     for stop in [*indices_or_sections, size]:
