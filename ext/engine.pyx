@@ -542,7 +542,8 @@ cdef class Function:
         return total
 
     cdef bint needs(self, int i) noexcept:
-        return self.edges is not None and self.edges[i] is not None and (self.mask >> i) & 1
+        # Bits are shared from the 64th input on: a gradient too many may be computed, and is then dropped.
+        return self.edges is not None and self.edges[i] is not None and (self.mask >> (i & 63)) & 1
 
     cdef void keep(self, TensorBase x, TensorBase y):
         """Keeps two inputs (or None) for a compiled rule, stamped with their versions."""
@@ -608,7 +609,6 @@ cdef raise_modified(Function node, TensorBase kept, long expected):
 
 cdef object unpack_out(Function node, bint create_graph):
     """The saved output, bound to its own node again when the gradient is to be differentiated. None if no gradient reads it."""
-    cdef TensorBase t
     cdef Py_ssize_t i
     if node.saved_out is None:
         return None
@@ -650,12 +650,9 @@ def apply(Function node, *inputs):
 
     Returns a Tensor, or a tuple of Tensors where forward gave a tuple.
     """
-    global mg_sequence
     cdef list arrays = []
-    cdef list edges = None
     cdef bint recorded = False
-    cdef TensorBase t, result
-    cdef Py_ssize_t i, n = len(inputs)
+    cdef TensorBase t
     for x in inputs:
         if x is None:
             arrays.append(None)
@@ -711,7 +708,7 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
     node.seq = mg_sequence
     for i in range(len(inputs)):
         if node.edges[i] is not None:
-            wanted |= <long> 1 << i
+            wanted |= <long> 1 << (i & 63)
     for where, readers in keeps:
         if where < 0:
             keeps_out = keeps_out or (readers & wanted) != 0
@@ -1006,7 +1003,7 @@ cdef class Walk:
             if target is None:
                 continue
             if (target in self.useful) if isinstance(target, Function) else (id(target) in self.wanted):
-                mask |= (<unsigned long> 1) << i
+                mask |= (<unsigned long> 1) << (i & 63)
         node.mask = mask
         return 0
 
