@@ -178,7 +178,7 @@ cdef class TensorBase:
             raise RuntimeError("can't assign Variable as its own grad")
         if cnp.PyArray_TYPE(new._array) != cnp.PyArray_TYPE(self._array):
             raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {new.dtype}")
-        if not same_shape(new._array, self._array):
+        if not cnp.PyArray_SAMESHAPE(new._array, self._array):
             raise RuntimeError(
                 f"assigned grad has data of a different size: expected {tuple(self.shape)}, got {tuple(new.shape)}"
             )
@@ -402,16 +402,6 @@ cdef inline bint needs_grad(TensorBase t) except -1:
     if t.base is not None and t.version.value != t.seen:
         refresh_view(t)
     return t.node is not None or t.leaf_requires_grad
-
-
-cdef inline bint same_shape(cnp.ndarray x, cnp.ndarray y) noexcept:
-    cdef int i, n = cnp.PyArray_NDIM(x)
-    if n != cnp.PyArray_NDIM(y):
-        return False
-    for i in range(n):
-        if cnp.PyArray_DIM(x, i) != cnp.PyArray_DIM(y, i):
-            return False
-    return True
 
 
 # --------------------------------------------------------------------------------------------------------------- nodes
@@ -952,7 +942,7 @@ cdef class Walk:
         elif self.create_graph:
             leaf._grad = add_op(leaf._grad, g)
         else:
-            if not same_shape(leaf._grad._array, g._array):
+            if not cnp.PyArray_SAMESHAPE(leaf._grad._array, g._array):
                 raise RuntimeError(
                     f"a gradient of shape {list(g.shape)} cannot be added to a .grad of shape {list(leaf._grad.shape)}: the tensor's "
                     ".data was given another shape; set .grad to None first"
@@ -1115,7 +1105,7 @@ cdef TensorBase run_hooks(dict hooks, TensorBase g):
         if new is not None:
             if not isinstance(new, TensorBase):
                 raise TypeError(f"a tensor hook must return a Tensor or None, but got {type(new).__name__}")
-            if not same_shape((<TensorBase> new)._array, g._array):
+            if not cnp.PyArray_SAMESHAPE((<TensorBase> new)._array, g._array):
                 raise RuntimeError(
                     f"hook has changed the size of value: expected {tuple(g.shape)}, got {tuple((<TensorBase> new).shape)}"
                 )

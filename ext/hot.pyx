@@ -55,16 +55,6 @@ cdef inline bint fast(TensorBase t) noexcept:
     return (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64) and cnp.PyArray_IS_C_CONTIGUOUS(t._array)
 
 
-cdef inline bint same_shape(cnp.ndarray x, cnp.ndarray y) noexcept:
-    cdef int i, n = cnp.PyArray_NDIM(x)
-    if n != cnp.PyArray_NDIM(y):
-        return False
-    for i in range(n):
-        if cnp.PyArray_DIM(x, i) != cnp.PyArray_DIM(y, i):
-            return False
-    return True
-
-
 cdef TensorBase scalar_like(object value, int typenum):
     """A Python number as a 0-d tensor."""
     cdef cnp.ndarray array = empty(0, NULL, typenum)
@@ -201,7 +191,7 @@ cdef object binary(Operation op, object left, object right):
     if not (fast(x) and fast(y) and cnp.PyArray_TYPE(x._array) == cnp.PyArray_TYPE(y._array)):
         return general(op, left, right)
     recorded = grad_enabled() and (needs_grad(x) or needs_grad(y))
-    if not same_shape(x._array, y._array):
+    if not cnp.PyArray_SAMESHAPE(x._array, y._array):
         if not (
             cnp.PyArray_NDIM(y._array) == 0 and not (recorded and needs_grad(y))
             or cnp.PyArray_NDIM(x._array) == 0 and not (recorded and needs_grad(x))
@@ -224,9 +214,9 @@ cdef object general(Operation op, object left, object right):
         raise_shapes(op, x, y, error)
     if not grad_enabled() or not (needs_grad(x) or needs_grad(y)) or not cnp.PyArray_ISFLOAT(out._array):
         return out
-    if needs_grad(x) and not same_shape(x._array, out._array):
+    if needs_grad(x) and not cnp.PyArray_SAMESHAPE(x._array, out._array):
         x = expand(x, (<object> out._array).shape)
-    if needs_grad(y) and not same_shape(y._array, out._array):
+    if needs_grad(y) and not cnp.PyArray_SAMESHAPE(y._array, out._array):
         y = expand(y, (<object> out._array).shape)
     return record(op, out, x, y)
 
