@@ -1,0 +1,3 @@
+"""Helpers for networks and their parameters."""
+
+from . import rnn as rnn
