@@ -88,6 +88,31 @@ def _set_grad_enabled(bint mode) -> bool:
     return before
 
 
+# ----------------------------------------------------------------------------------------------------------- observers
+
+cdef bint watching = False               # the one test that an operation pays while nobody watches
+cdef tuple observers = ()
+
+
+def _set_observers(tuple wanted) -> None:
+    """Who is told of every operation: see minigrad/autograd/observer.py."""
+    global watching, observers
+    observers = wanted
+    watching = len(wanted) > 0
+
+
+cdef begin(object operation, tuple inputs):
+    """Tells the observers that an operation (a node, or the name of a compiled one) starts."""
+    for observer in observers:
+        observer.begin(operation, inputs)
+
+
+cdef end(object operation, tuple inputs, object outputs):
+    """Tells the observers that an operation has ended; outputs: None after an error."""
+    for observer in observers[::-1]:
+        observer.end(operation, inputs, outputs)
+
+
 # ------------------------------------------------------------------------------------------------------------- tensor
 
 @cython.freelist(64)
@@ -518,18 +543,29 @@ cdef class Function:
         return tuple(found)
 
     @property
+    def saved_arrays(self) -> tuple:
+        """The arrays kept for backward."""
+        found = [(<TensorBase> kept)._array for kept in self.saved or () if kept is not None]
+        found.extend(self.saved_out if type(self.saved_out) is tuple else (self.saved_out,))
+        found.extend([getattr(self, name, None) for name in type(self).frees])
+        return tuple([array for array in found if isinstance(array, np.ndarray)])
+
+    @property
     def saved_bytes(self) -> int:
         """The bytes of the arrays kept for backward."""
-        total = 0
-        for kept in self.saved or ():
-            if kept is not None:
-                total += (<TensorBase> kept)._array.nbytes
-        for array in self.saved_out if type(self.saved_out) is tuple else (self.saved_out,):
-            if array is not None:
-                total += array.nbytes
-        for name in type(self).frees:
-            total += getattr(getattr(self, name, None), "nbytes", 0)
-        return total
+        return sum([array.nbytes for array in self.saved_arrays])
+
+    @property
+    def output_shape(self):
+        """The shape of the output; None for a node with several."""
+        if self.edges is None or self.n_outputs != 1 or self.out_ndim > 8:
+            return None
+        return size_class([self.out_dims[i] for i in range(self.out_ndim)])
+
+    @property
+    def output_dtype(self):
+        """The dtype of the output; None for a node with several."""
+        return None if self.output_shape is None else dtype_of_typenum[self.out_typenum]
 
     cdef bint needs(self, int i) noexcept:
         # Bits are shared from the 64th input on: a gradient too many may be computed, and is then dropped.
@@ -640,6 +676,18 @@ def apply(Function node, *inputs):
 
     Returns a Tensor, or a tuple of Tensors where forward gave a tuple.
     """
+    if not watching:
+        return run_forward(node, inputs)
+    outs = None
+    begin(node, inputs)
+    try:
+        outs = run_forward(node, inputs)
+    finally:
+        end(node, inputs, outs)
+    return outs
+
+
+cdef object run_forward(Function node, tuple inputs):
     cdef list arrays = []
     cdef bint recorded = False
     cdef TensorBase t
@@ -1021,7 +1069,7 @@ cdef class Walk:
                         continue
                 if node.gives_tuple:
                     g = tuple(g) if node.n_outputs > 1 else (g,)
-                gs = node.run_backward(g, self.create_graph)
+                gs = watched_backward(node, g, self.create_graph) if watching else node.run_backward(g, self.create_graph)
                 g = None
                 node.mask = <unsigned long> -1
                 if not self.retain_graph:
@@ -1073,6 +1121,19 @@ cdef class Walk:
             elif walk is self:
                 self.results[target] = part
         return 0
+
+
+cdef object watched_backward(Function node, object g, bint create_graph):
+    """node.run_backward, with the observers told before and after."""
+    gs = None
+    for observer in observers:
+        observer.begin_backward(node, g)
+    try:
+        gs = node.run_backward(g, create_graph)
+    finally:
+        for observer in observers[::-1]:
+            observer.end_backward(node, gs)
+    return gs
 
 
 def sequence_of(Function node):

@@ -8,7 +8,7 @@ import numpy as np
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from minigrad._ext.engine cimport Function, TensorBase, attach, edge_of, grad_enabled, needs_grad, wrap
+from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
@@ -33,6 +33,7 @@ cdef enum Operation:
     DIV
 
 cdef tuple SYMBOLS = ("+", "-", "*", "/")
+cdef tuple NAMES = ("add", "sub", "mul", "div")
 
 cdef object promote = None
 cdef object expand = None
@@ -169,6 +170,18 @@ cdef object record(Operation op, TensorBase out, TensorBase x, TensorBase y):
 
 
 cdef object binary(Operation op, object left, object right):
+    if not watching:
+        return run_binary(op, left, right)
+    out = None
+    begin(NAMES[op], (left, right))
+    try:
+        out = run_binary(op, left, right)
+    finally:
+        end(NAMES[op], (left, right), out)
+    return out
+
+
+cdef object run_binary(Operation op, object left, object right):
     cdef TensorBase x, y, out
     cdef bint recorded
     if isinstance(left, TensorBase):
@@ -264,6 +277,18 @@ def rdiv(x, y, /):
 
 cpdef object neg(object input):
     """-input"""
+    if not watching:
+        return run_neg(input)
+    out = None
+    begin("neg", (input,))
+    try:
+        out = run_neg(input)
+    finally:
+        end("neg", (input,), out)
+    return out
+
+
+cdef object run_neg(object input):
     cdef TensorBase x = <TensorBase?> input, out
     cdef Function node
     if cnp.PyArray_TYPE(x._array) == cnp.NPY_BOOL:
@@ -315,6 +340,8 @@ def sum_all(input):
     cdef int axis, ndim = cnp.PyArray_NDIM(x._array)
     if not fast(x) or ndim > 8:
         return None
+    if watching:
+        begin("sum", (input,))
     cdef cnp.ndarray total = empty(0, NULL, cnp.PyArray_TYPE(x._array))
     cdef int64_t n = cnp.PyArray_SIZE(x._array)
     cdef int threads = plan_threads(n // (10 if cnp.PyArray_TYPE(x._array) == cnp.NPY_FLOAT32 else 5))
@@ -334,4 +361,6 @@ def sum_all(input):
         for axis in range(ndim):
             node.shape[axis] = cnp.PyArray_DIM(x._array, axis)
         attach(out, node, (edge_of(x),))
+    if watching:
+        end("sum", (input,), out)
     return out

@@ -5,7 +5,7 @@ difference is speed for small tensors.
 """
 cimport numpy as cnp
 
-from minigrad._ext.engine cimport Function, TensorBase, attach, edge_of, grad_enabled, needs_grad, wrap
+from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
 from minigrad._ext.gemm cimport product, sum_of_rows
 
 cnp.import_array()
@@ -59,6 +59,8 @@ cdef class LinearFunction(Function):
 
 cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint transpose_y):
     """x' @ y', recorded if need be. Shapes and types agree."""
+    if watching:
+        begin("matmul", (x, y))
     cdef TensorBase out = wrap(product(x._array, transpose_x, y._array, transpose_y, None))
     cdef object ex, ey
     cdef MatmulFunction node
@@ -68,6 +70,8 @@ cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint tran
         ex, ey = edge_of(x), edge_of(y)
         node.keep(x if ey is not None else None, y if ex is not None else None)
         attach(out, node, (ex, ey))
+    if watching:
+        end("matmul", (x, y), out)
     return out
 
 
@@ -109,11 +113,16 @@ def try_linear(x, w, b, /):
         if not (cnp.PyArray_TYPE(bias) == typenum and cnp.PyArray_NDIM(bias) == 1 and (
                 cnp.PyArray_DIM(bias, 0) == cnp.PyArray_DIM(weight, 0))):
             return None
+    if watching:
+        begin("linear", (x, w, b))
     cdef TensorBase out = wrap(product(rows, False, weight, True, bias))
-    if not grad_enabled() or not (needs_grad(x) or needs_grad(w) or (b is not None and needs_grad(b))):
-        return out
-    cdef object ex = edge_of(x), ew = edge_of(w), eb = None if b is None else edge_of(b)
-    cdef LinearFunction node = LinearFunction.__new__(LinearFunction)
-    node.keep(x if ew is not None else None, w if ex is not None else None)
-    attach(out, node, (ex, ew, eb))
+    cdef object ex, ew, eb
+    cdef LinearFunction node
+    if grad_enabled() and (needs_grad(x) or needs_grad(w) or (b is not None and needs_grad(b))):
+        ex, ew, eb = edge_of(x), edge_of(w), None if b is None else edge_of(b)
+        node = LinearFunction.__new__(LinearFunction)
+        node.keep(x if ew is not None else None, w if ex is not None else None)
+        attach(out, node, (ex, ew, eb))
+    if watching:
+        end("linear", (x, w, b), out)
     return out

@@ -54,6 +54,9 @@ cdef class Function:
     cdef void describe_output(self, cnp.ndarray array) noexcept
 
 
+cdef bint watching
+cdef begin(object operation, tuple inputs)
+cdef end(object operation, tuple inputs, object outputs)
 cdef bint grad_enabled() noexcept
 cdef TensorBase wrap(cnp.ndarray array)
 cdef bint needs_grad(TensorBase t) except -1

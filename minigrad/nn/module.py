@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar, overload
 
 from minigrad._device import check_device
 from minigrad.autograd import no_grad
+from minigrad.autograd.observer import active_observers, on_change
 from minigrad.nn.backward_hooks import BackwardHooks
 from minigrad.nn.error_path import locate
 from minigrad.nn.members import Members
@@ -58,7 +59,8 @@ class Module:
     training: bool
     call_super_init: bool = False
 
-    # True once any forward or backward hook was registered on the instance: calls then take the long way.
+    # True once any forward or backward hook was registered on the instance, and for all while an Observer watches: calls then
+    # take the long way.
     _hooked: bool = False
 
     _parameters: dict[str, Parameter | None]
@@ -95,11 +97,25 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             if self._hooked:
-                return self._call_with_hooks(args, kwargs)
+                return self._call_watched(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
             locate(error, self)
             raise
+
+    def _call_watched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        observers = active_observers()
+        if not observers:
+            return self._call_with_hooks(args, kwargs)
+        result = None
+        for observer in observers:
+            observer.enter(self)
+        try:
+            result = self._call_with_hooks(args, kwargs)
+        finally:
+            for observer in reversed(observers):
+                observer.leave(self, result)
+        return result
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = None
@@ -832,3 +848,10 @@ def _parse_to(
     if len(rest) > 1 or (rest and not isinstance(rest[0], bool)):
         raise TypeError(f"to() expects a device, a dtype or a Tensor, but got {', '.join(type(a).__name__ for a in args)}")
     return device, dtype
+
+
+def _watch(watching: bool) -> None:
+    Module._hooked = watching
+
+
+on_change(_watch)

@@ -1,0 +1,68 @@
+"""Observers: what is told of every operation, forward and backward, and of every call of a Module.
+
+The profiler, the summary and anomaly mode are observers. While there is none, an operation pays one test for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from minigrad._ext.engine import Function, _set_observers
+
+if TYPE_CHECKING:
+    from minigrad.nn.module import Module
+
+_active: list[Observer] = []
+_switches: list[Callable[[bool], None]] = []
+
+
+class Observer:
+    """Watches while its `with` block runs, in all threads. Subclasses override what they want to hear of.
+
+    An operation is a node of the graph (whose class names it), or the name of a compiled operation. Operations nest: what an
+    operation calls begins after it and ends before it.
+    """
+
+    def __enter__(self) -> Self:
+        _active.append(self)
+        _changed()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _active.remove(self)
+        _changed()
+
+    def begin(self, operation: Function | str, inputs: tuple[Any, ...]) -> None:
+        """An operation starts."""
+
+    def end(self, operation: Function | str, inputs: tuple[Any, ...], outputs: Any) -> None:
+        """An operation has ended. outputs: a Tensor or a tuple of Tensors with their grad_fn, or None after an error."""
+
+    def begin_backward(self, node: Function, gradient: Any) -> None:
+        """The rule of a node starts; gradient: that of its output, or a tuple for a node with several."""
+
+    def end_backward(self, node: Function, gradients: Any) -> None:
+        """The rule of a node has ended; gradients: one, or a tuple, or None after an error."""
+
+    def enter(self, module: Module) -> None:
+        """A module is called."""
+
+    def leave(self, module: Module, result: Any) -> None:
+        """The call of a module has ended; result: None after an error."""
+
+
+def active_observers() -> tuple[Observer, ...]:
+    """Who is watching."""
+    return tuple(_active)
+
+
+def on_change(switch: Callable[[bool], None]) -> None:
+    """Has switch(watching) called whenever the observers change."""
+    _switches.append(switch)
+
+
+def _changed() -> None:
+    _set_observers(tuple(_active))
+    for switch in _switches:
+        switch(bool(_active))
