@@ -9,11 +9,23 @@ from .tensor import numel as numel
 
 # isort: split
 
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
+
+from . import accelerator as accelerator
+from . import amp as amp
 from . import autograd as autograd
+from . import backends as backends
+from . import cuda as cuda
+from . import jit as jit
+from . import mps as mps
 from . import nn as nn
 from . import optim as optim
 from . import random as random
 from . import utils as utils
+from . import version as version
 from ._device import device as device
 from ._dtype import bool as bool
 from ._dtype import double as double
@@ -40,6 +52,7 @@ from ._ext.threads import instruction_set as _instruction_set
 from ._ext.threads import openmp_version as _openmp_version
 from ._ext.threads import set_num_threads as set_num_threads
 from ._repr import set_printoptions as set_printoptions
+from .amp import autocast as autocast
 from .autograd import enable_grad as enable_grad
 from .autograd import inference_mode as inference_mode
 from .autograd import is_grad_enabled as is_grad_enabled
@@ -355,6 +368,33 @@ from .random import randn_like as randn_like
 from .random import randperm as randperm
 from .random import seed as seed
 from .random import set_rng_state as set_rng_state
+from .settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from .settings import channels_last as channels_last
+from .settings import channels_last_3d as channels_last_3d
+from .settings import compile as compile
+from .settings import contiguous_format as contiguous_format
+from .settings import get_default_device as get_default_device
+from .settings import get_float32_matmul_precision as get_float32_matmul_precision
+from .settings import get_num_interop_threads as get_num_interop_threads
+from .settings import layout as layout
+from .settings import memory_format as memory_format
+from .settings import preserve_format as preserve_format
+from .settings import set_default_device as set_default_device
+from .settings import set_default_tensor_type as set_default_tensor_type
+from .settings import set_float32_matmul_precision as set_float32_matmul_precision
+from .settings import set_flush_denormal as set_flush_denormal
+from .settings import set_num_interop_threads as set_num_interop_threads
+from .settings import strided as strided
+from .settings import use_deterministic_algorithms as use_deterministic_algorithms
+from .tensor_types import BoolTensor as BoolTensor
+from .tensor_types import ByteTensor as ByteTensor
+from .tensor_types import CharTensor as CharTensor
+from .tensor_types import DoubleTensor as DoubleTensor
+from .tensor_types import FloatTensor as FloatTensor
+from .tensor_types import IntTensor as IntTensor
+from .tensor_types import LongTensor as LongTensor
+from .tensor_types import ShortTensor as ShortTensor
+from .version import __version__ as __version__
 
 absolute = abs
 arccos = acos
@@ -376,6 +416,7 @@ less_equal = le
 moveaxis = movedim
 multiply = mul
 negative = neg
+newaxis = None
 not_equal = ne
 row_stack = vstack
 sgn = sign
@@ -439,8 +480,6 @@ tanh_ = Tensor.tanh_
 trunc_ = Tensor.trunc_
 xlogy_ = Tensor.xlogy_
 zero_ = Tensor.zero_
-
-__version__ = "0.1.0"
 
 
 def show_config() -> str:

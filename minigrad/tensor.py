@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_TYPE_NAMES = {
+    _dtype.float32: "FloatTensor",
+    _dtype.float64: "DoubleTensor",
+    _dtype.int64: "LongTensor",
+    _dtype.int32: "IntTensor",
+    _dtype.int16: "ShortTensor",
+    _dtype.int8: "CharTensor",
+    _dtype.uint8: "ByteTensor",
+    _dtype.bool: "BoolTensor",
+}
+
+
 class Size(tuple):
     """A shape: a tuple of ints with PyTorch's repr and numel()."""
 
@@ -263,11 +275,15 @@ class Tensor(TensorBase):
         return shape.clone(out) if copy and out is self else out
 
     def type(self, dtype: Any = None) -> Any:
-        """The tensor with another dtype; without one, the type's name as PyTorch spells it without its module."""
+        """The tensor with another dtype, given by itself or as FloatTensor and its like, by name too; without one, that name."""
         if dtype is None:
-            names = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char"}
-            return f"minigrad.{names.get(self.dtype.name, {'uint8': 'Byte', 'bool': 'Bool'}.get(self.dtype.name))}Tensor"
-        return self.to(dtype)
+            return f"minigrad.{_TYPE_NAMES[self.dtype]}"
+        if isinstance(dtype, str):
+            name = dtype.rpartition(".")[2]
+            dtype = next((known for known, type_name in _TYPE_NAMES.items() if type_name == name), None)
+            if dtype is None:
+                raise ValueError(f"invalid type: {name!r}")
+        return self.to(getattr(dtype, "dtype", dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         """to(other.dtype)"""
