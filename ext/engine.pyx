@@ -115,6 +115,12 @@ cdef end(object operation, tuple inputs, object outputs):
 
 # ------------------------------------------------------------------------------------------------------------- tensor
 
+cdef enum Origin:             # of a view
+    RECORDED
+    WITHOUT_GRAD
+    IN_FUNCTION
+
+
 @cython.freelist(64)
 @cython.final
 cdef class Version:
@@ -365,9 +371,9 @@ cdef class TensorBase:
         self.node, self.nr = result.node, result.nr
         self.seen = self.version.value
 
-    def _made_without_grad(self) -> bool:
-        """Whether this view was made while grad mode was off."""
-        return self.made_without_grad
+    def _origin(self) -> int:
+        """How this view was made: 0 recorded, 1 while grad mode was off, 2 by a user's autograd.Function."""
+        return self.origin
 
 
 @cython.final
@@ -422,9 +428,21 @@ cdef inline Version shared_version(TensorBase t):
     return t.version
 
 
+cpdef raise_function_view(TensorBase t, str what):
+    """Refuses the write of a view that a custom Function made, or of the base of one that is used afterwards."""
+    maker = "a custom Function" if t.node is None else t.node.name()
+    raise RuntimeError(
+        f"Output {t.nr} of {maker} is a view and {what} modified inplace. This view was created inside a custom Function (or because an "
+        "input was returned as-is) and the write would bypass the custom backward, leading to incorrect gradients. You can fix this by "
+        "cloning the output of the custom Function."
+    )
+
+
 cdef inline bint needs_grad(TensorBase t) except -1:
     """requires_grad, after a view whose base was written has been given its new node."""
     if t.base is not None and t.version.value != t.seen:
+        if t.origin == IN_FUNCTION:
+            raise_function_view(t, "its base or another view of its base has been")
         refresh_view(t)
     return t.node is not None or t.leaf_requires_grad
 
@@ -731,7 +749,7 @@ cdef set_view(TensorBase out, TensorBase source):
     out.base = source if source.base is None else source.base
     out.version = shared_version(source)
     out.seen = out.version.value
-    out.made_without_grad = not mg_grad_mode
+    out.origin = RECORDED if mg_grad_mode else WITHOUT_GRAD
 
 
 cdef record(Function node, tuple inputs, object outs, tuple keeps):
@@ -786,6 +804,81 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
         if keeps_out:
             node.saved_out = out._array
             node.out_versions = (shared_version(out), out.version.value)
+
+
+cdef class ContextNode(Function):
+    """The node of a user's autograd.Function (minigrad/autograd/function.py). It has an edge for each Tensor among the arguments; its rule
+    `run_rule(gradients)` gives a tuple with a gradient or None for each, and asks for what was kept itself.
+    """
+
+    def run_rule(self, g: tuple) -> tuple:
+        raise NotImplementedError(f"{type(self).__name__} has no rule")
+
+    cdef object run_backward(self, object g, bint create_graph):
+        return self.run_rule(g)
+
+    def _begin(self, tensors: list) -> bool:
+        """Notes the ways of the gradients to the input tensors; gives whether the operation is recorded."""
+        if not mg_grad_mode:
+            return False
+        edges = tuple([edge_of(<TensorBase> t) for t in tensors])
+        for edge in edges:
+            if edge is not None:
+                self.edges = edges
+                self.mask = <unsigned long> -1
+                return True
+        return False
+
+    def _number(self, outputs: tuple) -> None:
+        """Gives the node its place in the order of the graph, after all that its forward recorded."""
+        global mg_sequence
+        mg_sequence += 1
+        self.seq = mg_sequence
+        self.n_outputs = len(outputs)
+        self.gives_tuple = True
+        if len(outputs) == 1 and isinstance(outputs[0], TensorBase):
+            self.describe_output((<TensorBase> outputs[0])._array)
+
+    def _bind(self, TensorBase out, int nr) -> None:
+        """Makes the tensor output `nr` of this node; a view among the outputs may not be written from now on."""
+        out.node, out.nr = self, nr
+        if out.base is not None:
+            out.origin = IN_FUNCTION
+
+    def _alias(self, TensorBase source):
+        """The same elements as a view of their own, which can have another place in the graph."""
+        cdef TensorBase out = wrap(source._array)
+        set_view(out, source)
+        return out
+
+    def _keep(self, tensors: tuple) -> None:
+        """Keeps tensors (or None) for backward, stamped with their versions; outputs of this node without a reference to themselves."""
+        cdef TensorBase t
+        cdef Py_ssize_t i
+        inputs, stamps, places, arrays, versions = [], [], [], [], []
+        for i, kept in enumerate(tensors):
+            t = <TensorBase> kept
+            if t is not None and t.node is self:
+                places.append((i, t.nr))
+                arrays.append(t._array)
+                versions.append((shared_version(t), t.version.value))
+                t = None
+            inputs.append(t)
+            stamps.append(0 if t is None or t.version is None else t.version.value)
+        self.saved, self.stamps = tuple(inputs), tuple(stamps)
+        if places:
+            self.places, self.saved_out, self.out_versions = tuple(places), tuple(arrays), tuple(versions)
+
+    def _kept(self) -> tuple:
+        """What was kept. Raises RuntimeError if it was freed, or written since."""
+        cdef Py_ssize_t i
+        self.check_saved()
+        found = list(self.saved or ())
+        for i in range(len(self.places or ())):
+            place, nr = self.places[i]
+            version, stamp = self.out_versions[i]
+            found[place] = bind_out(self, self.saved_out[i], <Version> version, stamp, nr, True)
+        return tuple(found)
 
 
 # ------------------------------------------------------------------------------------------------------- backward pass

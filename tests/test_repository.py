@@ -160,6 +160,7 @@ def test_every_node_is_in_the_graph_of_some_row():
                     total = sum(((t * t).sum() for t in tensors[1:]), (tensors[0] * tensors[0]).sum())
                     tensors = minigrad.autograd.grad(total, call.inputs, create_graph=row.order > 1, allow_unused=True)
     written = {cls for cls in subclasses(Function) if cls.__module__.startswith("minigrad.")}
+    written -= {cls for cls in written if cls.__module__ == "minigrad.autograd.function"}  # tests/test_graph_probes_function.py
     abstract = {cls for cls in written if cls.__subclasses__() or cls.backward is Function.backward}
     missing = sorted(f"{cls.__module__}.{cls.__name__}" for cls in written - abstract - seen)
     assert not missing, missing

@@ -12,7 +12,7 @@ cdef class TensorBase:
     cdef int nr
     cdef bint leaf_requires_grad
     cdef bint retains
-    cdef bint made_without_grad
+    cdef int origin
     cdef Version version
     cdef long seen
     cdef TensorBase base
@@ -52,6 +52,10 @@ cdef class Function:
     cdef int check_saved(self) except -1
     cdef bint needs(self, int i) noexcept
     cdef void describe_output(self, cnp.ndarray array) noexcept
+
+
+cdef class ContextNode(Function):
+    cdef tuple places
 
 
 cdef bint watching

@@ -2,6 +2,7 @@
 
 from .backward import backward as backward
 from .backward import grad as grad
+from .function import Function as Function
 from .grad_mode import enable_grad as enable_grad
 from .grad_mode import inference_mode as inference_mode
 from .grad_mode import is_grad_enabled as is_grad_enabled

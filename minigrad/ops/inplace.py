@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._ext.engine import Function, _set_grad_enabled, apply, is_grad_enabled
+from minigrad._ext.engine import Function, _set_grad_enabled, apply, is_grad_enabled, raise_function_view
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
@@ -133,23 +133,28 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
     if not _can_cast(result.dtype, target.dtype):
         raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {target.dtype} ({name})")
     result = cast(result, target.dtype)
-    if recorded and base is not None and (base.requires_grad or result.requires_grad) and target._made_without_grad():
+    if recorded and base is not None and target._origin() == 2:
+        raise_function_view(target, "is being")
+    if recorded and base is not None and (base.requires_grad or result.requires_grad) and target._origin() == 1:
         raise RuntimeError(
             f"A view was created in no_grad mode and is being modified inplace with grad mode enabled ({name}). Make the view outside "
             "of no_grad, or write to it inside."
         )
-    if base is None or not (recorded and (base.requires_grad or result.requires_grad)):
-        np.copyto(array, result._array)
-        if recorded and (result.requires_grad or target.requires_grad):
-            target._rebind(result)
-        else:
-            target._bump_version()
-        return target
-    positions = view_positions(base._array, array)
-    whole = apply(ViewScatterFunction(positions), base._shadow(), result)
     np.copyto(array, result._array)
-    base._rebind(whole)
+    if recorded and (result.requires_grad or target.requires_grad or (base is not None and base.requires_grad)):
+        take_place(target, result)
+    else:
+        target._bump_version()
     return target
+
+
+def take_place(target: Tensor, result: Tensor) -> None:
+    """Gives target, whose storage holds the values of result by now, result's place in the graph; for a view, by way of its base."""
+    base = target._base
+    if base is None:
+        target._rebind(result)
+    else:
+        base._rebind(apply(ViewScatterFunction(view_positions(base._array, target._array)), base._shadow(), result))
 
 
 def _can_cast(source: _dtype.dtype, target: _dtype.dtype) -> bool:
