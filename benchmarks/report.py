@@ -1,0 +1,183 @@
+"""The results as a table on the terminal, as Markdown, and as a chart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+Row = dict[str, Any]
+
+FAMILIES = {
+    "step": "whole training steps", "tiny": "tiny operations", "convolution": "convolution", "matmul": "matrix products",
+    "pooling": "pooling", "norm": "normalization", "activation": "activations", "elementwise": "elementwise functions",
+    "reduction": "reductions", "softmax": "softmax", "loss": "losses", "resize": "resizing and sampling", "pad": "padding",
+    "index": "indexing and embedding", "shape": "joining and copying", "random": "random numbers and dropout",
+    "optim": "optimizer steps", "allocator": "new memory", "program": "whole processes",
+}  # fmt: skip
+NOT_OPS = ("step", "tiny", "optim", "allocator", "program")
+
+
+def median(row: Row, library: str) -> float | None:
+    return row.get(library, {}).get("median")
+
+
+def ratio(row: Row) -> float | None:
+    """PyTorch's best block / minigrad's median: above 1, minigrad is faster. None where one of the two is missing."""
+    ours, theirs = median(row, "minigrad"), row.get("torch", {}).get("best")
+    return theirs / ours if ours and theirs else None
+
+
+def geometric_mean(rows: Iterable[Row]) -> float | None:
+    ratios = [found for row in rows if (found := ratio(row))]
+    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+
+
+def means(rows: list[Row]) -> list[tuple[str, float | None, int]]:
+    """(what, geometric mean of the ratios, how many rows) for the two families of targets and for each family."""
+    ops = [row for row in rows if row["family"] not in NOT_OPS]
+    groups = [
+        ("all whole training steps", [row for row in rows if row["family"] == "step"]),
+        ("all operations, forward and backward", [row for row in ops if row["mode"] == "both"]),
+        ("all operations, forward", [row for row in ops if row["mode"] == "forward"]),
+    ]
+    groups += [
+        (label, [row for row in rows if row["family"] == family and row["mode"] != "forward"])
+        for family, label in FAMILIES.items()
+        if family != "step"
+    ]
+    return [(what, geometric_mean(group), len(group)) for what, group in groups if group]
+
+
+def number(value: float | None, width: int = 0) -> str:
+    """Three significant digits; nothing for None."""
+    if value is None:
+        return " " * width
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:{width}.{digits}f}"
+
+
+def heading() -> str:
+    return (
+        f"{'':58}{'':>9}{'minigrad':>11}{'best':>9}{'worst':>9}{'PyTorch':>11}{'ratio':>7}{'numpy':>10}{'limit':>9}{'share':>7}"
+    )
+
+
+def line(row: Row) -> str:
+    """A line of the terminal's table. A star marks times taken while other processes ran."""
+    ours, limit = row.get("minigrad", {}), row.get("limit")
+    errors = [
+        f"{library}: {row[library]['error']}" for library in ("minigrad", "torch", "numpy") if "error" in row.get(library, {})
+    ]
+    share = f"{100 * limit / ours['median']:5.0f} %" if limit and "median" in ours else ""
+    stars = "*" if any(row.get(library, {}).get("noisy") for library in ("minigrad", "torch")) else ""
+    cells = [number(ours.get(key), width) for key, width in (("median", 9), ("best", 9), ("worst", 9))]
+    cells += [number(median(row, "torch"), 11), number(ratio(row), 7), number(median(row, "numpy"), 10), number(limit, 9)]
+    return f"{row['name']:58.58}{row['mode']:>9}{cells[0]}{row['unit']:>2}{''.join(cells[1:])}{share:>7} {stars}{'; '.join(errors)}"
+
+
+def summary(rows: list[Row]) -> str:
+    found = means(rows)
+    if not any(mean for _, mean, _ in found):
+        return ""
+    lines = ["", "geometric means of PyTorch / minigrad"]
+    lines += [f"  {what:44}{number(mean, 7)}   ({count} rows)" for what, mean, count in found if mean]
+    slow = sorted((found, row["name"], row["mode"]) for row in rows if (found := ratio(row)) and found < 0.9)
+    if slow:
+        lines += [f"below 0.9: {len(slow)} rows", *(f"  {number(value)}  {name}, {mode}" for value, name, mode in slow)]
+    return "\n".join(lines)
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The whole table as a page."""
+    machine, rows = results["machine"], results["rows"]
+    text = [
+        "# Benchmarks: every operation beside PyTorch",
+        "",
+        "Written by `python -m benchmarks --markdown`; do not edit. [performance.md](performance.md) says how it is measured.",
+        "",
+        f"{machine['processor']}, {results['threads']} threads; "
+        + ", ".join(f"{name} {version}" for name, version in {"Python": machine["python"], **results["versions"]}.items())
+        + ".",
+    ]
+    if results.get("limits"):
+        speed = dict(map(tuple, results["limits"]["bandwidth"]))
+        text += [
+            "",
+            f"Limits measured: {results['limits']['flops'] / 1e9:.0f} GFLOP/s in float32; copying moves "
+            + ", ".join(f"{speed[size] / 1e9:.0f} GB/s at {size >> 20} MB" for size in (1 << 20, 1 << 22, 1 << 24, 1 << 27))
+            + " (bytes read and written).",
+        ]
+    text += ["", "| geometric mean of | ratio | rows |", "|---|---|---|"]
+    text += [f"| {what} | {number(mean)} | {count} |" for what, mean, count in means(rows) if mean]
+    for family, label in FAMILIES.items():
+        chosen = [row for row in rows if row["family"] == family]
+        if not chosen:
+            continue
+        text += [
+            "",
+            f"## {label[0].upper()}{label[1:]}",
+            "",
+            "| | | minigrad | PyTorch | ratio | numpy | share of the limit |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for row in chosen:
+            ours, limit = median(row, "minigrad"), row.get("limit")
+            share = f"{100 * limit / ours:.0f} %" if limit and ours else ""
+            mode = {"both": "forward + backward", "forward": "forward"}.get(row["mode"], "")
+            cells = [f"{number(value)} {row['unit']}" if value else "" for value in (ours, median(row, "torch"))]
+            numpy = f"{number(median(row, 'numpy'))} {row['unit']}" if "numpy" in row else ""
+            name = row["name"].replace("*", "\\*").replace("|", "\\|")
+            text.append(f"| {name} | {mode} | {cells[0]} | {cells[1]} | {number(ratio(row))} | {numpy} | {share} |")
+    return "\n".join(text) + "\n"
+
+
+def chart(results: dict[str, Any], path: str) -> None:
+    """Draws the ratios of the whole steps and programs, and the geometric mean of each family, as bars on a logarithmic axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    rows = results["rows"]
+    bars = [(row["name"], ratio(row), "tab:blue") for row in rows if row["family"] in ("step", "program") and ratio(row)]
+    families = [(label, family) for family, label in FAMILIES.items() if family not in ("step", "program")]
+    for label, family in families:
+        mean = geometric_mean(row for row in rows if row["family"] == family and row["mode"] != "forward")
+        if mean:
+            bars.append((label, mean, "tab:orange"))
+    if not bars:
+        raise ValueError("nothing to draw: no row has both libraries")
+    figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.27 * len(bars)), layout="constrained")
+    for place, (_, value, color) in enumerate(bars):
+        axes.barh(place, value - 1, left=1, color=color, height=0.72)
+        axes.annotate(
+            f"{value:.1f}" if value < 9.95 else f"{value:.0f}",
+            (max(value, 1), place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axes.set_yticks(range(len(bars)), [label for label, _, _ in bars], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.set_xscale("log")
+    low, high = min(0.8, *(value for _, value, _ in bars)), max(value for _, value, _ in bars)
+    axes.set_xlim(low / 1.1, high * 1.5)
+    ticks = [tick for tick in (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100) if low / 1.1 <= tick <= high * 1.5]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{tick:g}x" for tick in ticks])
+    axes.axvline(1, color="black", linewidth=1)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_title(f"How many times as fast as PyTorch ({results['threads']} threads, CPU)", fontsize=10, loc="left")
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in ("tab:blue", "tab:orange")]
+    labels = ["one program or training step", "a family of operations, forward + backward (geometric mean)"]
+    figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)

@@ -1,0 +1,131 @@
+"""Lets the libraries run in turn, in short blocks, and discards the blocks in which other processes ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.registry import Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+RETRIES = 2  # a disturbed block is repeated this often; a row without any undisturbed block uses the others and is marked
+
+
+def busy_seconds() -> float:
+    """Seconds of CPU time that all processes (and the hypervisor's other guests) have used, summed over the processors; NaN where
+    the system does not tell."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return float("nan")
+    user, nice, system, _, _, irq, softirq, steal = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+class Library:
+    """A worker process for one library; `missing` says why it cannot run."""
+
+    def __init__(self, name: str, threads: int):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+        if name == "numpy":
+            environment |= {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", name, str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        hello = self._read()
+        self.missing, self.version = hello.get("error"), hello.get("version")
+
+    def _read(self) -> dict[str, Any]:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the worker of {self.name} ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def block(self, seconds: float) -> tuple[dict[str, float], bool]:
+        """(seconds a call by mode, whether other processes ran meanwhile)."""
+        start, busy = time.perf_counter(), busy_seconds()
+        answer = self.ask(seconds=seconds)
+        if "error" in answer:
+            raise RuntimeError(f"{self.name}: {answer['error']}")
+        others = busy_seconds() - busy - answer["cpu"]
+        # /proc/stat counts ticks of 10 ms a processor
+        return answer["times"], others > 0.02 + 0.1 * (time.perf_counter() - start)
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@dataclass
+class Times:
+    """The blocks of one library, workload and mode, in seconds a call."""
+
+    clean: list[float]
+    disturbed: list[float]
+
+    def summary(self) -> dict[str, Any]:
+        """What goes into the JSON: microseconds."""
+        used = self.clean or self.disturbed
+        return {
+            "median": 1e6 * statistics.median(used),
+            "best": 1e6 * min(used),
+            "worst": 1e6 * max(used),
+            "blocks": len(used),
+            "noisy": not self.clean,
+        }
+
+
+def measure(
+    workload: Workload, libraries: list[Library], rounds: int, seconds: float, retries: int = RETRIES
+) -> Iterator[dict[str, Any]]:
+    """Yields a row for each mode of the workload: {"name", "family", "mode", library: summary or {"error": text}}."""
+    found: dict[str, dict[str, Times]] = {}
+    errors: dict[str, str] = {}
+    written = 0.0
+    for library in libraries:
+        if library.name != "numpy" or workload.control:
+            answer = library.ask(load=workload.name)
+            if "error" in answer:
+                errors[library.name] = answer["error"]
+            else:
+                found[library.name] = {mode: Times([], []) for mode in answer["modes"]}
+                written = answer.get("written", written)
+    for _ in range(rounds):
+        for library in libraries:
+            if library.name not in found:
+                continue
+            for _ in range(retries + 1):
+                time.sleep(0.01)  # the other library's worker threads stop spinning
+                times, disturbed = library.block(seconds)
+                for mode, value in times.items():
+                    kept = found[library.name][mode]
+                    (kept.disturbed if disturbed else kept.clean).append(value)
+                if not disturbed:
+                    break
+    for mode in workload.modes:
+        row: dict[str, Any] = {"name": workload.name, "family": workload.family, "mode": mode, "unit": "us"}
+        for name, modes in found.items():
+            if name == "numpy":
+                if mode != "both":
+                    row["numpy"] = modes["control"].summary()
+            else:
+                row[name] = modes[mode].summary()
+        if mode != "step" and written:
+            times = {"forward": 1, "both": 2}[mode]  # the gradients are as large as what they are the gradients of
+            row |= {"moved": times * (workload.bytes + written), "flops": (2 * times - 1) * workload.flops}
+        yield row | {name: {"error": text} for name, text in errors.items()}
