@@ -3,57 +3,11 @@
 import copy
 import pickle
 
-import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.nn.utils import rnn as packing
-
-
-def twins(torch, name, *args, **options):
-    """A module of each library, float64, with the weights of PyTorch's."""
-    torch.manual_seed(0)
-    theirs = getattr(torch.nn, name)(*args, **options).double()
-    ours = getattr(mg.nn, name)(*args, **options).double()
-    assert repr(ours) == repr(theirs)
-    state = theirs.state_dict()
-    assert list(ours.state_dict()) == list(state)
-    ours.load_state_dict({key: mg.tensor(value.numpy()) for key, value in state.items()})
-    return ours, theirs
-
-
-def leaves(lib, arrays):
-    return [lib.tensor(array, requires_grad=True) for array in arrays]
-
-
-def flat(result):
-    """The tensors in a nest of tuples, a PackedSequence by its data."""
-    if isinstance(result, tuple):
-        parts = [result.data] if hasattr(result, "batch_sizes") else result
-        return [tensor for part in parts for tensor in flat(part)]
-    return [result]
-
-
-def compare(ours, theirs, call, arrays):
-    """The outputs, and the gradients of inputs and parameters for random gradients of the outputs, are equal."""
-    import torch
-
-    results, grads = [], []
-    for lib, module in ((mg, ours), (torch, theirs)):
-        inputs = leaves(lib, arrays)
-        outputs = flat(call(lib, module, *inputs))
-        weights = np.random.default_rng(0)
-        loss = sum((out * lib.tensor(weights.standard_normal(tuple(out.shape)))).sum() for out in outputs)
-        loss.backward()
-        results.append([out.detach().numpy() for out in outputs])
-        grads.append([t.grad.numpy() for t in [*inputs, *module.parameters()]])
-        module.zero_grad()
-    for mine, wanted in (results, grads):
-        assert len(mine) == len(wanted)
-        for a, b in zip(mine, wanted, strict=True):
-            assert a.shape == b.shape
-            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
-
+from tests.twins import compare, twins
 
 KINDS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("GRU", {}), ("LSTM", {}), ("LSTM", {"proj_size": 2})]
 OPTIONS = [
@@ -85,7 +39,7 @@ def test_networks_are_those_of_torch(torch, rng, name, extra, options, case):
     def call(lib, module, x, *hx):
         return module(x, *([hx] if name == "LSTM" else hx) if hx else [])
 
-    compare(ours, theirs, call, [x, *states])
+    compare(torch, ours, theirs, call, [x, *states])
 
 
 @pytest.mark.parametrize("with_states", [False, True])
@@ -105,7 +59,7 @@ def test_packed_sequences(torch, rng, name, extra, enforce_sorted, with_states):
         assert found.tolist() == lengths
         return out, padded, states
 
-    compare(ours, theirs, call, [x, *(states_of(rng, name, extra, options, 4) if with_states else [])])
+    compare(torch, ours, theirs, call, [x, *(states_of(rng, name, extra, options, 4) if with_states else [])])
 
 
 @pytest.mark.parametrize(
@@ -123,8 +77,8 @@ def test_cells_are_those_of_torch(torch, rng, name, options):
     for lead in ((), (2,)):
         x = rng.standard_normal((*lead, 3))
         states = [rng.standard_normal((*lead, 4)) for _ in range(2 if name == "LSTMCell" else 1)]
-        compare(ours, theirs, call, [x])
-        compare(ours, theirs, call, [x, *states])
+        compare(torch, ours, theirs, call, [x])
+        compare(torch, ours, theirs, call, [x, *states])
 
 
 def test_a_gradient_of_second_order(rng):

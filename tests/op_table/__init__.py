@@ -3,6 +3,7 @@
 from tests.op_table import (
     activation,
     arrange,
+    attention,
     conv,
     elementwise,
     gemm,
@@ -20,6 +21,7 @@ from tests.op_table.row import Op
 ROWS: list[Op] = [
     *activation.ROWS,
     *arrange.ROWS,
+    *attention.ROWS,
     *conv.ROWS,
     *elementwise.ROWS,
     *gemm.ROWS,
