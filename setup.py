@@ -95,7 +95,7 @@ def extensions() -> list[Extension]:
         compile_args += ["-fno-asynchronous-unwind-tables"]
         link_args += ["-Wl,-s", "-Wl,-z,noseparate-code", "-Wl,--build-id=none"]
     if DEBUG or SANITIZE:
-        compile_args += ["-g", "-fno-omit-frame-pointer", "-O1"]
+        compile_args += ["-DMINIGRAD_CHECKED", "-g", "-fno-omit-frame-pointer", "-O1"]
     if SANITIZE:
         # Python's own flags have -fwrapv, which would hide signed overflow.
         compile_args += [f"-fsanitize={SANITIZE}", "-fno-wrapv"]

@@ -18,7 +18,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 
-from minigrad._ext.memory cimport empty
+from minigrad._ext.memory cimport CACHED_FROM, copied, empty, enter_cache, leave_cache
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
@@ -707,7 +707,7 @@ def apply(Function node, *inputs):
 
 cdef object run_forward(Function node, tuple inputs):
     cdef list arrays = []
-    cdef bint recorded = False
+    cdef bint recorded = False, large = False
     cdef TensorBase t
     for x in inputs:
         if x is None:
@@ -717,12 +717,20 @@ cdef object run_forward(Function node, tuple inputs):
             raise TypeError(f"{type(node).__name__.removesuffix('Function')}: expected a Tensor, but got {type(x).__name__}")
         t = <TensorBase> x
         arrays.append(t._array)
+        large = large or cnp.PyArray_NBYTES(t._array) >= CACHED_FROM
         if mg_grad_mode and needs_grad(t):
             recorded = True
     if recorded:
         node.mask = <unsigned long> -1
         node.edges = tuple([None if x is None else edge_of(<TensorBase> x) for x in inputs])
-    y = node.forward(*arrays)
+    if large:
+        before = enter_cache()
+        try:
+            y = node.forward(*arrays)
+        finally:
+            leave_cache(before)
+    else:
+        y = node.forward(*arrays)
     cls = type(node)
     if type(y) is tuple:
         outs = tuple([as_output(part) for part in y])
@@ -1079,7 +1087,7 @@ cdef class Walk:
             elif self.create_graph:
                 leaf._grad = g.clone()
             else:
-                leaf._grad = wrap(np.array(g._array, order="C"))
+                leaf._grad = wrap(copied(g._array))
         elif self.create_graph:
             leaf._grad = add_op(leaf._grad, g)
         else:

@@ -47,6 +47,10 @@ from ._dtype import set_default_dtype as set_default_dtype
 from ._dtype import short as short
 from ._dtype import uint8 as uint8
 from ._ext.hot import neg as neg
+from ._ext.memory import empty_cache as empty_cache
+from ._ext.memory import memory_stats as memory_stats
+from ._ext.memory import reset_peak_memory_stats as reset_peak_memory_stats
+from ._ext.memory import set_cache_limit as set_cache_limit
 from ._ext.threads import get_num_threads as get_num_threads
 from ._ext.threads import instruction_set as _instruction_set
 from ._ext.threads import openmp_version as _openmp_version
