@@ -172,11 +172,6 @@ def test_errors(lib, kind, call, text):
     assert text in str(caught.value)
 
 
-def test_workers_are_refused():
-    with pytest.raises(NotImplementedError, match="num_workers=2"):
-        data.DataLoader([1], num_workers=2)
-
-
 def test_loader_batches(lib, pairs):
     Loader = lib.utils.data.DataLoader
     assert [y for _, y in lists(Loader(pairs, batch_size=3))] == [[0, 1, 2], [3, 4, 5], [6]]

@@ -67,12 +67,15 @@ class RandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.data_source)
+        generator = self.generator
+        if generator is None:  # one of its own: what else is drawn during the epoch does not change the order
+            generator = Generator().manual_seed(randint(2**63 - 1, ()).item())
         if self.replacement:
-            yield from randint(size, (self.num_samples,), generator=self.generator).tolist()
+            yield from randint(size, (self.num_samples,), generator=generator).tolist()
             return
         left = self.num_samples
         while left > 0:
-            yield from randperm(size, generator=self.generator).tolist()[:left]
+            yield from randperm(size, generator=generator).tolist()[:left]
             left -= size
 
     def __len__(self) -> int:
