@@ -12,7 +12,7 @@ from minigrad.autograd.observer import active_observers, on_change
 from minigrad.nn.backward_hooks import BackwardHooks
 from minigrad.nn.error_path import locate
 from minigrad.nn.members import Members
-from minigrad.nn.parameter import Buffer, Parameter
+from minigrad.nn.parameter import Buffer, Parameter, UninitializedTensorMixin, is_lazy
 from minigrad.tensor import Tensor
 from minigrad.utils.hooks import RemovableHandle
 
@@ -718,6 +718,13 @@ class Module:
                     f'While copying the parameter named "{key}", expected minigrad.Tensor or Tensor-like object from '
                     f"checkpoint but received {type(value)}"
                 )
+            elif is_lazy(own) or is_lazy(value):
+                if not is_lazy(value):
+                    pending.append(_Load(self, name, own, value, assign))
+                elif not is_lazy(own):
+                    error_msgs.append(
+                        f"the parameter named {key} is uninitialized in the checkpoint, but not in the current model."
+                    )
             elif value.shape != own.shape and not (own.ndim == 0 and tuple(value.shape) == (1,)):
                 error_msgs.append(
                     f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
@@ -783,6 +790,8 @@ class _Load:
 
     def __call__(self) -> None:
         if not self.assign:
+            if isinstance(self.own, UninitializedTensorMixin):
+                self.own.materialize(self.value.shape)
             self.own.copy_(self.value)
             return
         value = self.value
