@@ -45,10 +45,12 @@ cdef class Geometry:
     """The windows of a pooling op over the last three axes: what every kernel here needs to know besides the arrays.
 
     Attributes: size (D, H, W), out (OD, OH, OW), and smallest, the least number of input elements that a window holds, padding
-    not counted (0 means that some window lies in the padding alone: such a geometry must not reach a kernel).
+    not counted (0 means that some window lies in the padding alone: such a geometry must not reach a kernel). windows tells of each
+    axis its (kernel, stride, padding, dilation, first element of each window, end of each window); the stride is 0 where windows
+    do not move evenly.
     """
 
-    cdef readonly tuple size, out
+    cdef readonly tuple size, out, windows
     cdef readonly int64_t smallest
     cdef pool_axis axes[3]
     cdef list owned
@@ -79,6 +81,7 @@ cdef class Geometry:
             self.taps *= axis.kernel
         self.size = (self.axes[0].size, self.axes[1].size, self.axes[2].size)
         self.out = (self.axes[0].out, self.axes[1].out, self.axes[2].out)
+        self.windows = tuple([(*given[1:5], given[5][:count], given[6]) for given, count in zip(axes, self.out)])
         self.is_2x2 = self.out_plane > 0 and pool_is_2x2(self.axes)
 
 

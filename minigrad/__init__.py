@@ -399,6 +399,7 @@ from .tensor_types import IntTensor as IntTensor
 from .tensor_types import LongTensor as LongTensor
 from .tensor_types import ShortTensor as ShortTensor
 from .version import __version__ as __version__
+from .summary_table import summary as summary
 
 absolute = abs
 arccos = acos
