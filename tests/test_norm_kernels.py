@@ -108,8 +108,18 @@ def row_backward_oracle(g, x, weight, groups, centered):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("repeat", "groups", "channels", "plane"),
-    [(1, 1, 1, 1), (5, 1, 7, 1), (100, 1, 33, 1), (3, 2, 5, 1), (2, 3, 2, 4), (2, 3, 2, 15), (2, 2, 3, 37), (40, 3, 1, 50),
-     (2, 1, 5001, 1), (1, 1, 2, 5001)],
+    [
+        (1, 1, 1, 1),
+        (5, 1, 7, 1),
+        (100, 1, 33, 1),
+        (3, 2, 5, 1),
+        (2, 3, 2, 4),
+        (2, 3, 2, 15),
+        (2, 2, 3, 37),
+        (40, 3, 1, 50),
+        (2, 1, 5001, 1),
+        (1, 1, 2, 5001),
+    ],
 )
 @pytest.mark.parametrize("affine", ["both", "weight", "none"])
 @pytest.mark.parametrize("centered", [True, False])

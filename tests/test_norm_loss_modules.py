@@ -100,7 +100,7 @@ def test_wrong_inputs_are_rejected_as_in_torch(name, args, kwargs, shape):
     ours, theirs = pair(name, args, kwargs)
     with pytest.raises((ValueError, RuntimeError)) as expected:
         theirs(torch.ones(shape))
-    with pytest.raises(expected.type, match=name):        # the error names the layer
+    with pytest.raises(expected.type, match=name):  # the error names the layer
         ours(minigrad.ones(shape))
 
 
@@ -154,13 +154,26 @@ def loss_arguments(name, lib, rng):
 @pytest.mark.parametrize(
     ("name", "kwargs"),
     [
-        ("L1Loss", {}), ("MSELoss", {"reduction": "sum"}), ("SmoothL1Loss", {"beta": 0.3}), ("HuberLoss", {"delta": 0.3}),
-        ("NLLLoss", {"ignore_index": 1}), ("CrossEntropyLoss", {"label_smoothing": 0.2, "reduction": "none"}), ("BCELoss", {}),
-        ("BCEWithLogitsLoss", {}), ("KLDivLoss", {"reduction": "batchmean", "log_target": True}),
-        ("PoissonNLLLoss", {"full": True}), ("GaussianNLLLoss", {"full": True}), ("HingeEmbeddingLoss", {"margin": 0.7}),
-        ("MarginRankingLoss", {"margin": 0.7}), ("CosineEmbeddingLoss", {"margin": -0.9}), ("SoftMarginLoss", {}),
-        ("MultiMarginLoss", {"p": 2, "margin": 0.7}), ("MultiLabelMarginLoss", {}), ("MultiLabelSoftMarginLoss", {}),
-        ("TripletMarginLoss", {"p": 1.0, "swap": True}), ("TripletMarginWithDistanceLoss", {"margin": 2.0}),
+        ("L1Loss", {}),
+        ("MSELoss", {"reduction": "sum"}),
+        ("SmoothL1Loss", {"beta": 0.3}),
+        ("HuberLoss", {"delta": 0.3}),
+        ("NLLLoss", {"ignore_index": 1}),
+        ("CrossEntropyLoss", {"label_smoothing": 0.2, "reduction": "none"}),
+        ("BCELoss", {}),
+        ("BCEWithLogitsLoss", {}),
+        ("KLDivLoss", {"reduction": "batchmean", "log_target": True}),
+        ("PoissonNLLLoss", {"full": True}),
+        ("GaussianNLLLoss", {"full": True}),
+        ("HingeEmbeddingLoss", {"margin": 0.7}),
+        ("MarginRankingLoss", {"margin": 0.7}),
+        ("CosineEmbeddingLoss", {"margin": -0.9}),
+        ("SoftMarginLoss", {}),
+        ("MultiMarginLoss", {"p": 2, "margin": 0.7}),
+        ("MultiLabelMarginLoss", {}),
+        ("MultiLabelSoftMarginLoss", {}),
+        ("TripletMarginLoss", {"p": 1.0, "swap": True}),
+        ("TripletMarginWithDistanceLoss", {"margin": 2.0}),
     ],
 )
 def test_loss(name, kwargs):

@@ -136,10 +136,19 @@ def test_dilated_maxima(dilation, stride, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("size", "out"), [
-    ((1, 7, 9), (1, 3, 4)), ((1, 8, 12), (1, 4, 6)), ((3, 5, 7), (2, 8, 3)), ((1, 6, 50), (1, 1, 1)), ((1, 23, 37), (1, 3, 4)),
-    ((1, 3, 3), (1, 5, 7)), ((2, 4, 6), (2, 4, 6)), ((1, 1, 1), (2, 2, 2)),
-])
+@pytest.mark.parametrize(
+    ("size", "out"),
+    [
+        ((1, 7, 9), (1, 3, 4)),
+        ((1, 8, 12), (1, 4, 6)),
+        ((3, 5, 7), (2, 8, 3)),
+        ((1, 6, 50), (1, 1, 1)),
+        ((1, 23, 37), (1, 3, 4)),
+        ((1, 3, 3), (1, 5, 7)),
+        ((2, 4, 6), (2, 4, 6)),
+        ((1, 1, 1), (2, 2, 2)),
+    ],
+)
 def test_adaptive_windows(size, out, dtype):
     x = np.random.default_rng(0).standard_normal((3, *size)).astype(dtype)
     check_max(x, *adaptive(size, out))
@@ -224,7 +233,10 @@ def test_bits_do_not_depend_on_threads(dtype):
                 shape = (5, *geometry.out)
                 values, index = pool.max_pool(x, geometry, shape)
                 results[-1] += [
-                    values, index, pool.gather_at(x, index, x[0].size), pool.avg_pool(x, geometry, shape),
+                    values,
+                    index,
+                    pool.gather_at(x, index, x[0].size),
+                    pool.avg_pool(x, geometry, shape),
                     pool.scatter_at(values, index, x[0].size, x.shape, True, geometry),
                     pool.avg_pool_transpose(values, geometry, x.shape),
                 ]

@@ -31,9 +31,13 @@ def both(name, x, *args, **kwargs):
         differentiable = x.size > 0 and weights.size > 0  # torch has no derivative of an output without elements
         if differentiable:
             (values * lib.tensor(weights.tolist(), dtype=lib.float64).reshape(tuple(values.shape))).sum().backward()
-        answers.append([
-            values.detach().numpy(), tensor.grad.numpy() if differentiable else None, None if indices is None else indices.numpy()
-        ])
+        answers.append(
+            [
+                values.detach().numpy(),
+                tensor.grad.numpy() if differentiable else None,
+                None if indices is None else indices.numpy(),
+            ]
+        )
     return answers
 
 
@@ -104,10 +108,23 @@ def reject_window_in_padding(name, shape, kwargs):
 
 
 @pytest.mark.parametrize("name", ["max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool"])
-@pytest.mark.parametrize("shape", [
-    (), (4,), (4, 4), (0, 3, 4), (2, 0, 4), (0, 4, 4, 4), (2, 3, 4, 4), (2, 3, 0, 4), (2, 3, 4, 4, 4), (0, 3, 4, 4, 4),
-    (2, 0, 4, 4, 4), (1, 1, 1, 1, 1, 1),
-])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (),
+        (4,),
+        (4, 4),
+        (0, 3, 4),
+        (2, 0, 4),
+        (0, 4, 4, 4),
+        (2, 3, 4, 4),
+        (2, 3, 0, 4),
+        (2, 3, 4, 4, 4),
+        (0, 3, 4, 4, 4),
+        (2, 0, 4, 4, 4),
+        (1, 1, 1, 1, 1, 1),
+    ],
+)
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_ranks_and_empty_dimensions(name, shape, n):
     ours, theirs = both(f"{name}{n}d", np.zeros(shape), 2)

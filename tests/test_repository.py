@@ -1,14 +1,12 @@
-"""The repository: every public op has a row, every example runs, the README tells the truth, imports point down."""
+"""The repository: every public op has a row, the README tells the truth, imports point down."""
 
 import ast
 import contextlib
 import inspect
 import io
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tokenize
 from pathlib import Path
 
@@ -23,7 +21,6 @@ from tests.test_ops import execute, is_tensor, prepare
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minigrad"
 README = ROOT / "README.md"
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Imported inside a function on purpose: they are optional, or slow to import.
@@ -164,27 +161,6 @@ def test_every_node_is_in_the_graph_of_some_row():
     abstract = {cls for cls in written if cls.__subclasses__() or cls.backward is Function.backward}
     missing = sorted(f"{cls.__module__}.{cls.__name__}" for cls in written - abstract - seen)
     assert not missing, missing
-
-
-def small_run(path):
-    """The arguments that make an example quick."""
-    text = path.read_text()
-    return ["--quick"] if "--quick" in text else ["--epochs", "1"] if "--epochs" in text else []
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
-def test_examples_run(path, tmp_path):
-    """Every example finishes, on as little as it can be asked to do, from another folder and without a display."""
-    result = subprocess.run(
-        [sys.executable, "-W", "error", str(path), *small_run(path)],
-        cwd=tmp_path,
-        env={**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
 
 
 def python_blocks(path):

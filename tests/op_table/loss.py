@@ -20,7 +20,9 @@ def _signs(rng, *shape):
     return Constant(rng.choice([-1.0, 1.0], shape))
 
 
-BAD_REDUCTION = Error(Sample(np.ones((2, 3)), np.ones((2, 3)), reduction="average"), ValueError, "not a valid value for reduction")
+BAD_REDUCTION = Error(
+    Sample(np.ones((2, 3)), np.ones((2, 3)), reduction="average"), ValueError, "not a valid value for reduction"
+)
 
 
 # softmax
@@ -86,14 +88,20 @@ def _cross_entropy_samples(rng):
 def _class_errors(rng):
     x, t = rng.standard_normal((4, 3)), np.array([0, 1, 2, 1])
     return [
-        Error(Sample(x, np.array([0, 1, 2, 1, 0])), ValueError, r"Expected input batch_size \(4\) to match target batch_size \(5\)\."),
+        Error(
+            Sample(x, np.array([0, 1, 2, 1, 0])),
+            ValueError,
+            r"Expected input batch_size \(4\) to match target batch_size \(5\)\.",
+        ),
         Error(Sample(x, np.array([0, 1, 2, 3])), IndexError, r"Target 3 is out of bounds\."),
         Error(Sample(x, np.array([0, 1, -1, 2])), IndexError, r"Target -1 is out of bounds\."),
         Error(Sample(x, t.astype(np.int32)), RuntimeError, "expected target dtype to be Long or Byte, but got Int"),
         Error(Sample(x, Constant(t.astype(float))), RuntimeError, "expected target dtype to be Long or Byte"),
         Error(Sample(x, t, Constant(np.ones(4))), RuntimeError, "weight tensor should be defined either for all 3 classes"),
         Error(Sample(x, t[:, None]), RuntimeError, "0D or 1D target tensor expected, multi-target not supported"),
-        Error(Sample(np.ones((4, 3, 5)), np.zeros((4, 6), np.int64)), RuntimeError, r"Expected target size \[4, 5\], got \[4, 6\]"),
+        Error(
+            Sample(np.ones((4, 3, 5)), np.zeros((4, 6), np.int64)), RuntimeError, r"Expected target size \[4, 5\], got \[4, 6\]"
+        ),
         Error(Sample(np.ones((4, 3), np.int64), t), NotImplementedError),
         Error(Sample(x, t, reduction="average"), ValueError, "not a valid value for reduction"),
     ]
@@ -138,7 +146,12 @@ def _nll_samples(rng):
 def _mse_samples(rng):
     x, y = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))
     weight = rng.uniform(0.5, 2, (3, 5))
-    return [*_pairs(rng), Sample(x, y, weight=weight), Sample(x, y, weight=weight, reduction="none"), Sample(np.array(0.3), np.array(-0.4))]
+    return [
+        *_pairs(rng),
+        Sample(x, y, weight=weight),
+        Sample(x, y, weight=weight, reduction="none"),
+        Sample(np.array(0.3), np.array(-0.4)),
+    ]
 
 
 def _smooth_l1(x, y, reduction="mean", beta=1.0):

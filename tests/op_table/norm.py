@@ -132,7 +132,9 @@ def _group_norm_errors(rng):
     ]
 
 
-def _instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5):
+def _instance_norm(
+    x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
     if not use_input_stats:
         return _batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
     return _group_norm(x, x.shape[1], weight, bias, eps)

@@ -59,10 +59,14 @@ def max_pool_row(n, name):
     return Op(
         name=f"nn.functional.{name}",
         samples=max_pool_samples(n),
-        errors=window_errors(n, name, [
-            Error(Sample(np.ones(INPUTS[n]), 2, 2, 0, 0), RuntimeError, "dilation"),
-            Error(Sample(np.ones(INPUTS[n]), 2, 2, 0, 40), RuntimeError, "too small"),
-        ]),
+        errors=window_errors(
+            n,
+            name,
+            [
+                Error(Sample(np.ones(INPUTS[n]), 2, 2, 0, 0), RuntimeError, "dilation"),
+                Error(Sample(np.ones(INPUTS[n]), 2, 2, 0, 40), RuntimeError, "too small"),
+            ],
+        ),
         note="max_pool1d takes integers, as max_pool2d and max_pool3d do." if n == 1 else "",
     )
 
@@ -84,9 +88,14 @@ def avg_pool_row(n):
         return found
 
     x = np.ones(INPUTS[n])
-    extra = [] if n == 1 else [
-        Error(Sample(x, 2, divisor_override=0), RuntimeError, "zero"), Error(Sample(x, 2, divisor_override=2.5), TypeError),
-    ]
+    extra = (
+        []
+        if n == 1
+        else [
+            Error(Sample(x, 2, divisor_override=0), RuntimeError, "zero"),
+            Error(Sample(x, 2, divisor_override=2.5), TypeError),
+        ]
+    )
     return Op(
         name=f"nn.functional.avg_pool{n}d",
         samples=samples,
