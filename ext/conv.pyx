@@ -18,12 +18,18 @@ cnp.import_array()
 # The C names are macros that pick the function for the pointer's type (isa.h: MG_CALL), hence "...": Cython must not cast.
 cdef extern from "conv.h" nogil:
     ctypedef struct conv_geometry:
-        int64_t N, C, O, groups
+        int64_t N, C, O, groups, winograd
         int64_t[3] image, kernel, out, stride, padding, dilation
     int64_t c_correlate "correlate"(...)
     int64_t c_correlate_weight "correlate_weight"(...)
     void c_unfold "unfold"(...)
     void c_fold "fold"(...)
+    int64_t conv_plan(const conv_geometry *, int, int)
+    const int64_t CONV_NO_MEMORY, CONV_NOT_FINITE
+    const char *const *CONV_NAMES
+
+
+cdef int64_t winograd_tile = 4
 
 
 cdef conv_geometry read_geometry(const int64_t[::1] numbers, int64_t N, int64_t C, int64_t O) except *:
@@ -62,20 +68,22 @@ cdef int check_type(str name, cnp.ndarray array, int typenum) except -1:
 cdef int run_correlate(
     const floating *x, const floating *w, const floating *bias, floating *y, conv_geometry *s, int adjoint
 ) except -1:
-    cdef int64_t size, products = s.N * (s.C // s.groups) * s.O * volume(s.out) * volume(s.kernel)
+    cdef int64_t status = CONV_NOT_FINITE, products = s.N * (s.C // s.groups) * s.O * volume(s.out) * volume(s.kernel)
     cdef cnp.npy_intp bytes
     cdef cnp.ndarray scratch
     cdef char *start
     cdef int threads = plan_threads(products // 25 + s.N * (s.C * volume(s.image) + s.O * volume(s.out)) // 2)
-    bytes = c_correlate(x, w, bias, y, s, adjoint, threads, <char *> NULL)
-    if bytes < 0:
-        raise MemoryError("no memory for the plan of a convolution")
-    scratch = empty(1, &bytes, cnp.NPY_UINT8)
-    start = <char *> cnp.PyArray_DATA(scratch)
-    with nogil:
-        size = c_correlate(x, w, bias, y, s, adjoint, threads, start)
-    if size < 0:
-        raise MemoryError("no memory for the plan of a convolution")
+    s.winograd = winograd_tile
+    while status == CONV_NOT_FINITE:
+        bytes = c_correlate(x, w, bias, y, s, adjoint, threads, <char *> NULL)
+        if bytes >= 0:
+            scratch = empty(1, &bytes, cnp.NPY_UINT8)
+            start = <char *> cnp.PyArray_DATA(scratch)
+            with nogil:
+                status = c_correlate(x, w, bias, y, s, adjoint, threads, start)
+        if bytes < 0 or status == CONV_NO_MEMORY:
+            raise MemoryError("no memory for the plan of a convolution")
+        s.winograd = 0  # a NaN or Inf spreads over the tile of the fast algorithm: by definition it may not
     return 0
 
 
@@ -124,16 +132,20 @@ def conv_transpose(cnp.ndarray g, cnp.ndarray w, bias, cnp.ndarray out, const in
 
 
 cdef int run_weight(const floating *x, const floating *g, floating *gw, conv_geometry *s) except -1:
+    cdef int64_t status = CONV_NOT_FINITE
     cdef int64_t products = s.N * (s.C // s.groups) * s.O * volume(s.out) * volume(s.kernel)
     cdef cnp.npy_intp bytes
     cdef cnp.ndarray scratch
     cdef char *start
     cdef int threads = plan_threads(products // 20 + s.N * (s.C * volume(s.image) + s.O * volume(s.out)) // 2)
-    bytes = c_correlate_weight(x, g, gw, s, threads, <char *> NULL)
-    scratch = empty(1, &bytes, cnp.NPY_UINT8)
-    start = <char *> cnp.PyArray_DATA(scratch)
-    with nogil:
-        c_correlate_weight(x, g, gw, s, threads, start)
+    s.winograd = winograd_tile
+    while status == CONV_NOT_FINITE:
+        bytes = c_correlate_weight(x, g, gw, s, threads, <char *> NULL)
+        scratch = empty(1, &bytes, cnp.NPY_UINT8)
+        start = <char *> cnp.PyArray_DATA(scratch)
+        with nogil:
+            status = c_correlate_weight(x, g, gw, s, threads, start)
+        s.winograd = 0  # as in run_correlate
     return 0
 
 
@@ -161,6 +173,24 @@ def conv_weight(cnp.ndarray x, cnp.ndarray g, cnp.ndarray out, const int64_t[::1
                            <double *> cnp.PyArray_DATA(out), &s)
     else:
         raise TypeError("convolution kernels take float32 and float64")
+
+
+def plan(const int64_t[::1] geometry, N, C, O, direction, is_float) -> str:
+    """The algorithm of a convolution of float (or double) by its name: direction 0 forward, 1 gradient of x, 2 gradient of w."""
+    cdef conv_geometry s = read_geometry(geometry, N, C, O)
+    s.winograd = winograd_tile
+    return CONV_NAMES[conv_plan(&s, direction, is_float)].decode()
+
+
+def get_winograd_tile() -> int:
+    """4 or 2: 3x3 convolutions of stride 1 may be computed by F(4x4, 3x3) or F(2x2, 3x3); 0: never."""
+    return winograd_tile
+
+
+def set_winograd_tile(tile) -> None:
+    """Chooses; the caller has checked that it is 4, 2 or 0."""
+    global winograd_tile
+    winograd_tile = tile
 
 
 def unfold(const floating[:, :, ::1] x, floating[:, :, ::1] out, const int64_t[::1] geometry):

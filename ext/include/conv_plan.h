@@ -1,0 +1,27 @@
+/* Which algorithm computes a convolution. The one place that decides, and by shapes alone, so that the bits of a result do not depend on
+   the machine's load, on threads, or on what was computed before. */
+#ifndef MINIGRAD_CONV_PLAN_H
+#define MINIGRAD_CONV_PLAN_H
+
+enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
+enum { CONV_STRIP, CONV_WINOGRAD };
+static const char *const CONV_NAMES[] = {"strip", "winograd"};
+enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
+
+/* Winograd's algorithm needs enough channels to make little of its transforms, and images that its tiles fill fairly well. */
+static int conv_plan_winograd(const conv_geometry *s, int direction) {
+    const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, m = s->winograd;
+    if (m == 0 || s->groups != 1 || s->C < 16 || s->O < 16 || s->C * s->O < 1024) return 0;
+    if (s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
+    for (int i = 1; i < 3; i++)
+        if (s->kernel[i] != 3 || s->stride[i] != 1 || s->dilation[i] != 1) return 0;
+    const int64_t tiles = ((result[1] + m - 1) / m) * ((result[2] + m - 1) / m);
+    return tiles * (m + 2) * (m + 2) * 3 < result[1] * result[2] * 9 * 2;
+}
+
+static int conv_plan(const conv_geometry *s, int direction, int is_float) {
+    if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
+    return CONV_STRIP;
+}
+
+#endif

@@ -1,0 +1,149 @@
+"""The fast algorithms of convolution against the definition in float64, over random geometry: values, error bounds, NaN, threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad._ext import conv
+from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
+from tests.fuzz import fuzz
+from tests.test_conv_kernels import axis, geometry
+
+# max|y - exact| / max|exact|: what minigrad.backends tells of large results, and as much again for small ones
+BOUND = {4: 8e-6, 2: 2e-6, 0: 6e-6}
+
+
+def three(dtype, batch, channels, filters, groups, axes, seed=0, spoil=None):
+    """y, gx and gw of random arrays; with `spoil`, a value at one place of x, g and w."""
+    rng = np.random.default_rng(seed)
+    image, kernel, out = ([a[i] for a in axes] for i in range(3))
+    arrays = [
+        (batch, channels, *image),
+        (filters, channels // groups, *kernel),
+        (batch, filters, *out),
+        (filters,),
+        (channels,),
+    ]
+    x, w, g, bias, back = (rng.standard_normal(shape, np.float32).astype(dtype) for shape in arrays)
+    if spoil is not None:
+        for array in (x, w, g)[spoil[0] : spoil[0] + 1]:
+            array[np.unravel_index(spoil[1] % array.size, array.shape)] = spoil[2]
+    y, gx, gw = (np.full(a.shape, -1, dtype) for a in (g, x, w))
+    numbers = geometry(groups, axes)
+    conv.conv(x, w, bias, y, numbers)
+    conv.conv_transpose(g, w, back, gx, numbers)
+    conv.conv_weight(x, g, gw, numbers)
+    return y, gx, gw
+
+
+def plans(batch, channels, filters, groups, axes, is_float=True):
+    numbers = geometry(groups, axes)
+    return [conv.plan(numbers, batch, channels, filters, direction, is_float) for direction in range(3)]
+
+
+def check(*sizes, tile=4, seed=0):
+    with mg.backends.winograd.flags(tile):
+        results = three(np.float32, *sizes, seed=seed)
+    for result, exact in zip(results, three(np.float64, *sizes, seed=seed)):
+        assert np.abs(result - exact).max() <= BOUND[tile] * np.abs(exact).max()
+
+
+WINOGRAD = {  # batch, C, O, groups, axes
+    "one tile": (1, 32, 32, 1, [axis(4, 3, 1, 1), axis(4, 3, 1, 1)]),
+    "few tiles, many channels": (3, 130, 100, 1, [axis(9, 3, 1, 1), axis(7, 3, 1, 2)]),
+    "many tiles": (3, 40, 33, 1, [axis(41, 3, 1, 1), axis(27, 3, 1)]),
+    "wide": (2, 17, 70, 1, [axis(5, 3, 1, 1), axis(250, 3, 1, 1)]),
+    "padding beyond the kernel": (2, 32, 32, 1, [axis(8, 3, 1, 5), axis(9, 3, 1, 4)]),
+    "uneven padding": (2, 32, 32, 1, [axis(8, 3, 1, 0, after=2), axis(13, 3, 1, 2, after=-1)]),
+    "long": (2, 64, 64, 1, [axis(12, 3, 1, 1), axis(200, 3, 1, 1)]),
+}
+
+
+@pytest.mark.parametrize("tile", [4, 2])
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_winograd(name, tile):
+    with mg.backends.winograd.flags(tile):
+        assert "winograd" in plans(*WINOGRAD[name])
+    check(*WINOGRAD[name], tile=tile)
+
+
+side = st.tuples(st.integers(1, 30), st.integers(0, 4), st.integers(0, 4)).map(lambda a: axis(a[0] + 2, 3, 1, a[1], after=a[2]))
+
+
+@fuzz(20)
+@given(
+    st.integers(1, 3), st.integers(16, 80), st.integers(16, 80), side, side, st.sampled_from([4, 2]), st.integers(0, 2**32 - 1)
+)
+def test_winograd_of_any_size(batch, channels, filters, height, width, tile, seed):
+    check(batch, channels, filters, 1, [height, width], tile=tile, seed=seed)
+
+
+@fuzz(15)
+@given(
+    st.sampled_from(sorted(WINOGRAD)),
+    st.integers(0, 2),
+    st.integers(0, 2**31),
+    st.sampled_from([np.nan, np.inf, -np.inf, 1e38]),
+)
+def test_nan_and_inf_are_where_the_definition_has_them(name, which, place, value):
+    results = three(np.float32, *WINOGRAD[name], spoil=(which, place, value))
+    with mg.backends.winograd.flags(0):
+        expected = three(np.float32, *WINOGRAD[name], spoil=(which, place, value))
+    for result, exact in zip(results, expected):
+        if value != 1e38:
+            np.testing.assert_array_equal(np.isfinite(result), np.isfinite(exact))
+        elif np.isfinite(exact).all():  # large, and no overflow by definition: none by a transform either
+            assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("tile", [4, 2])
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_winograd_has_the_same_bits_on_any_number_of_threads(name, tile):
+    before, threshold = get_num_threads(), set_parallel_threshold(0)
+    try:
+        with mg.backends.winograd.flags(tile):
+            expected = None
+            for count in (1, 2, 3, 4, 7):
+                set_num_threads(count)
+                found = [a.tobytes() for a in three(np.float32, *WINOGRAD[name])]
+                assert expected is None or found == expected
+                expected = found
+    finally:
+        set_num_threads(before)
+        set_parallel_threshold(threshold)
+
+
+def test_what_winograd_is_never_used_for():
+    size = axis(12, 3, 1, 1)
+    assert plans(2, 64, 64, 1, [size, size]) == ["winograd"] * 3
+    others = {
+        "float64": plans(2, 64, 64, 1, [size, size], is_float=False),
+        "groups": plans(2, 64, 64, 2, [size, size]),
+        "few channels": plans(2, 3, 64, 1, [size, size]),
+        "stride": plans(2, 64, 64, 1, [size, axis(12, 3, 2, 1)]),
+        "dilation": plans(2, 64, 64, 1, [size, axis(12, 3, 1, 2, 2)]),
+        "kernel": plans(2, 64, 64, 1, [size, axis(12, 5, 1, 1)]),
+        "three axes": plans(2, 64, 64, 1, [size, size, size]),
+    }
+    with mg.backends.winograd.flags(0):
+        others["off"] = plans(2, 64, 64, 1, [size, size])
+    assert {name: plan for name, plan in others.items() if "winograd" in plan} == {}
+
+
+def test_the_switch():
+    winograd = mg.backends.winograd
+    assert winograd.tile == 4
+    with winograd.flags(tile=2):
+        assert winograd.tile == 2
+        with pytest.raises(KeyError), winograd.flags(0):
+            raise KeyError
+        assert winograd.tile == 2
+    winograd.tile = 0
+    assert winograd.tile == 0
+    winograd.tile = 4
+    for wrong in (3, True, "4", None, 6):
+        with pytest.raises(ValueError, match=r"winograd\.tile must be 4, 2 or 0"):
+            winograd.tile = wrong
+    assert winograd.tile == 4
