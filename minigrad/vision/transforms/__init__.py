@@ -1,0 +1,29 @@
+"""Transforms of images: Pillow's, and tensors (..., C, H, W)."""
+
+from . import functional as functional
+from .functional import InterpolationMode as InterpolationMode
+from .layers import CenterCrop as CenterCrop
+from .layers import ColorJitter as ColorJitter
+from .layers import Compose as Compose
+from .layers import ConvertImageDtype as ConvertImageDtype
+from .layers import FiveCrop as FiveCrop
+from .layers import GaussianBlur as GaussianBlur
+from .layers import Grayscale as Grayscale
+from .layers import Lambda as Lambda
+from .layers import Normalize as Normalize
+from .layers import Pad as Pad
+from .layers import PILToTensor as PILToTensor
+from .layers import RandomApply as RandomApply
+from .layers import RandomChoice as RandomChoice
+from .layers import RandomCrop as RandomCrop
+from .layers import RandomErasing as RandomErasing
+from .layers import RandomGrayscale as RandomGrayscale
+from .layers import RandomHorizontalFlip as RandomHorizontalFlip
+from .layers import RandomOrder as RandomOrder
+from .layers import RandomResizedCrop as RandomResizedCrop
+from .layers import RandomRotation as RandomRotation
+from .layers import RandomVerticalFlip as RandomVerticalFlip
+from .layers import Resize as Resize
+from .layers import TenCrop as TenCrop
+from .layers import ToPILImage as ToPILImage
+from .layers import ToTensor as ToTensor
