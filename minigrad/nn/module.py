@@ -46,6 +46,26 @@ def _indent(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 
+class _WithoutModule:
+    """A hook that is called without its first argument, the module."""
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.hook = hook
+
+    def __call__(self, module: Module, *rest: Any) -> Any:
+        return self.hook(*rest)
+
+
+class _Replacing:
+    """A hook of `state_dict` that may return another dictionary."""
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.hook = hook
+
+    def __call__(self, *args: Any) -> Any:
+        return self.hook(*args)
+
+
 class Module:
     """Base class of all layers and networks.
 
@@ -214,6 +234,16 @@ class Module:
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Runs `hook(module, incompatible_keys)` once the keys were compared; it may change the two lists in place."""
         return self._add_hook(self._load_state_dict_post_hooks, hook, False, [], calls=False)
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """As `register_state_dict_post_hook`, but what the hook returns, unless None, takes the place of the dictionary."""
+        return self._add_hook(self._state_dict_hooks, _Replacing(hook), False, [], calls=False)
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+        """As `register_load_state_dict_pre_hook`; without `with_module` the hook does not get the module."""
+        return self._add_hook(
+            self._load_state_dict_pre_hooks, hook if with_module else _WithoutModule(hook), False, [], calls=False
+        )
 
     def _add_hook(
         self, hooks: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool, flags: list[Any], calls: bool = True
@@ -633,8 +663,11 @@ class Module:
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in self._state_dict_hooks.values():
-            if hook(self, destination, prefix, metadata) is not None:
-                raise RuntimeError("state_dict post-hook must return None")
+            result = hook(self, destination, prefix, metadata)
+            if result is not None:
+                if not isinstance(hook, _Replacing):
+                    raise RuntimeError("state_dict post-hook must return None")
+                destination = result
         return destination
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
