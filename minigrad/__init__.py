@@ -390,6 +390,7 @@ from .settings import set_flush_denormal as set_flush_denormal
 from .settings import set_num_interop_threads as set_num_interop_threads
 from .settings import strided as strided
 from .settings import use_deterministic_algorithms as use_deterministic_algorithms
+from .summary_table import summary as summary
 from .tensor_types import BoolTensor as BoolTensor
 from .tensor_types import ByteTensor as ByteTensor
 from .tensor_types import CharTensor as CharTensor
@@ -399,7 +400,6 @@ from .tensor_types import IntTensor as IntTensor
 from .tensor_types import LongTensor as LongTensor
 from .tensor_types import ShortTensor as ShortTensor
 from .version import __version__ as __version__
-from .summary_table import summary as summary
 
 absolute = abs
 arccos = acos

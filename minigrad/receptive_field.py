@@ -86,9 +86,7 @@ class Span:
         turns, place = np.divmod(np.asarray(positions, np.int64), len(self.first))
         return self.first[place] + turns * self.step, self.last[place] + turns * self.step
 
-    def through(
-        self, taps: Callable[[np.ndarray], list[np.ndarray]], turn: tuple[int, int], axis: int, count: int
-    ) -> Span:
+    def through(self, taps: Callable[[np.ndarray], list[np.ndarray]], turn: tuple[int, int], axis: int, count: int) -> Span:
         """The span along an axis whose position o reads the positions taps(o) of this one.
 
         turn: (outputs, inputs) after which the taps repeat themselves.
@@ -198,7 +196,9 @@ def _conv_transpose(node: ConvTransposeFunction, spans: Spans, out: tuple[int, .
                 hit = r % stride == 0
                 low = np.where(hit, np.minimum(low, r // stride), low)
                 high = np.where(hit, np.maximum(high, r // stride), high)
-            empty = low > high  # an output between the taps of a wide stride: the bias alone; it stands where its neighbour does
+            empty = (
+                low > high
+            )  # an output between the taps of a wide stride: the bias alone; it stands where its neighbour does
             return [np.where(empty, (o + padding) // stride, low), np.where(empty, (o + padding) // stride, high)]
 
         return span.through(taps, (stride, 1), span.axis, out[span.axis])
@@ -285,7 +285,9 @@ def _view(spans: Spans, old: tuple[int, ...], new: tuple[int, ...]) -> Spans:
         wide = [i for i, n in enumerate(after) if n != 1]
         if span.merged:
             shape, was = span.merged
-            if len([n for n in before if n != 1]) == 1 and tuple(n for n in after if n != 1) == tuple(n for n in shape if n != 1):
+            if len([n for n in before if n != 1]) == 1 and tuple(n for n in after if n != 1) == tuple(
+                n for n in shape if n != 1
+            ):
                 return replace(span, axis=news.start + wide[sum(n != 1 for n in shape[:was])], merged=None)
             alone = len(wide) == 1 and math.prod(before) == before[place]
             return replace(span, axis=news.start + wide[0]) if alone else span.collapsed()
@@ -383,7 +385,9 @@ def _cat(node: CatFunction, parts: list[Spans], shapes: list[tuple[int, ...]]) -
     out = _joined([{key: span for key, span in spans.items() if key not in keys} for spans in parts])
     for key in keys:
         windows = [
-            spans[key].window(np.arange(shape[node.dim])) for spans, shape in zip(parts, shapes) if key in spans and shape[node.dim]
+            spans[key].window(np.arange(shape[node.dim]))
+            for spans, shape in zip(parts, shapes)
+            if key in spans and shape[node.dim]
         ]
         if sum(len(first) for first, _ in windows) != total:  # a part that does not depend on the input
             out[key] = _joined([{key: spans[key].collapsed()} for spans in parts if key in spans])[key]

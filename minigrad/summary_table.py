@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import statistics
 import time as clock
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 from minigrad._dtype import dtype as DType
 from minigrad._dtype import float32
 from minigrad._ext.engine import Function
+from minigrad._units import count_text, size_text
 from minigrad.autograd import enable_grad
 from minigrad.autograd.observer import Observer
 from minigrad.creation import zeros
@@ -67,7 +67,9 @@ class Row:
         Not clipped at the input's border. ValueError unless there is one number for each axis.
         """
         if len(position) != len(self._spans):
-            raise ValueError(f"window: expected {len(self._spans)} positions for {self.path or self.kind}, but got {len(position)}")
+            raise ValueError(
+                f"window: expected {len(self._spans)} positions for {self.path or self.kind}, but got {len(position)}"
+            )
         ends = [span.window(at) for span, at in zip(self._spans, position)]
         return tuple((int(first), int(last)) for first, last in ends)
 
@@ -347,22 +349,6 @@ def _measure(twin: Module, inputs: list[Tensor], layers: _Layers) -> None:
 # ---- printing
 
 
-def _bytes(n: int) -> str:
-    for unit in ("B", "KB", "MB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}" if unit != "B" else f"{n} B"
-        n /= 1000  # type: ignore[assignment]
-    return f"{n:.3g} GB"
-
-
-def _count(n: int) -> str:
-    for unit in ("", " K", " M", " G"):
-        if n < 1000:
-            return f"{n:.3g}{unit}" if unit else str(n)
-        n /= 1000  # type: ignore[assignment]
-    return f"{n:.3g} T"
-
-
 def _axes(values: Sequence[Any]) -> str:
     texts = [str(value) for value in values]
     return "" if not texts else texts[0] if len(set(texts)) == 1 else "x".join(texts)
@@ -381,24 +367,28 @@ def _render(table: Summary) -> str:
     lines = []
     for row in rows:
         name = row.path.rpartition(".")[2]
-        label = "  " * row.depth + (f"{name}: {row.kind}" if name else row.kind) + (f" ({row.calls} calls)" if row.calls > 1 else "")
+        times = f" ({row.calls} calls)" if row.calls > 1 else ""
+        label = "  " * row.depth + (f"{name}: {row.kind}" if name else row.kind) + times
         shape = "" if row.output_shape is None else str(list(row.output_shape))
         parameters = f"{row.parameters:,}" if row.parameters else ""
         marks = ("*" if row.shared else "") + ("'" if row.trainable < row.parameters else "")
         cells = [
-            label, shape, parameters + marks, _count(row.multiply_adds) if row.multiply_adds else "",
-            _count(row.backward_multiply_adds) if row.backward_multiply_adds else "",
-            _bytes(row.kept_bytes) if row.kept_bytes else "", _axes(row.receptive_field), _axes([n or "-" for n in row.jump]), _axes(row.offset),
+            label, shape, parameters + marks, count_text(row.multiply_adds) if row.multiply_adds else "",
+            count_text(row.backward_multiply_adds) if row.backward_multiply_adds else "",
+            size_text(row.kept_bytes) if row.kept_bytes else "", _axes(row.receptive_field),
+            _axes([n or "-" for n in row.jump]), _axes(row.offset),
         ]  # fmt: skip
         lines.append([*cells, _milliseconds(row.seconds), _milliseconds(row.backward_seconds)] if timed else cells)
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
-    drawn = ["  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))) for line in [head, *lines]]
+    drawn = [
+        "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))) for line in [head, *lines]
+    ]
     rule = "-" * max(map(len, drawn))
     total = table.total
     foot = [
-        f"Parameters: {total.parameters:,} ({total.trainable:,} trainable), {_bytes(table.parameter_bytes)}",
+        f"Parameters: {total.parameters:,} ({total.trainable:,} trainable), {size_text(table.parameter_bytes)}",
         f"Multiply-adds: {total.multiply_adds:,} forward, {total.backward_multiply_adds:,} backward",
-        f"Kept for backward: {_bytes(total.kept_bytes)}; input {_bytes(table.input_bytes)}",
+        f"Kept for backward: {size_text(total.kept_bytes)}; input {size_text(table.input_bytes)}",
     ]
     if any(row.shared for row in rows):
         foot.append("* shared with a layer above: counted once in the total")

@@ -73,10 +73,14 @@ def random_network(rng, ndim):
             return avg_pool(sizes(1, 4), stride=strides()), channels
         if kind == 4:
             kernel, stride = sizes(2, 5), strides()
-            return transposed(channels, out, kernel, stride=stride, padding=sizes(0, 2), output_padding=tuple(s - 1 for s in stride)), out
+            return transposed(
+                channels, out, kernel, stride=stride, padding=sizes(0, 2), output_padding=tuple(s - 1 for s in stride)
+            ), out
         if kind == 5 and strided:
             return nn.Upsample(scale_factor=2, mode="nearest"), channels
-        return nn.Sequential(nn.LeakyReLU(0.5), nn.ZeroPad2d((2, 0, 1, 0)) if ndim == 2 else nn.ConstantPad1d((2, 0), 0.0)), channels
+        return nn.Sequential(
+            nn.LeakyReLU(0.5), nn.ZeroPad2d((2, 0, 1, 0)) if ndim == 2 else nn.ConstantPad1d((2, 0), 0.0)
+        ), channels
 
     layers, channels = [], 2
     for _ in range(int(rng.integers(2, 5))):
@@ -96,7 +100,9 @@ def gradient_support(net, x, position):
     out = net(x)
     out[(slice(None), slice(None), *position)].sum().backward()
     touched = (x.grad.numpy() != 0).any(axis=(0, 1))
-    ends = [np.flatnonzero(touched.any(axis=tuple(a for a in range(touched.ndim) if a != axis))) for axis in range(touched.ndim)]
+    ends = [
+        np.flatnonzero(touched.any(axis=tuple(a for a in range(touched.ndim) if a != axis))) for axis in range(touched.ndim)
+    ]
     return tuple((int(found[0]), int(found[-1])) for found in ends)
 
 
@@ -114,7 +120,7 @@ def test_the_receptive_field_is_the_support_of_the_input_gradient(seed):
     for shift in range(3):  # neighbours, whose windows may differ in size
         position = tuple(m + shift for m in middle)
         window = row.window(*position)
-        assert all(0 <= first and last < n for (first, last), n in zip(window, size)), "enlarge the input of this test"
+        assert all(first >= 0 and last < n for (first, last), n in zip(window, size)), "enlarge the input of this test"
         assert gradient_support(net, x, position) == window
         seen.add(tuple(last - first + 1 for first, last in window))
     for axis, largest in enumerate(row.receptive_field):
@@ -180,7 +186,7 @@ def test_the_receptive_field_goes_through_views_and_writes():
 
 
 def gradient_support_unclipped(net, x, i):
-    (first, last), = gradient_support(net, x, (i,))
+    ((first, last),) = gradient_support(net, x, (i,))
     return ((first - (i == 0), last + (i == 7)),)  # the average at either border reads one element of padding
 
 
