@@ -6,6 +6,7 @@ lost) or on (create_graph=True: the gradient is itself a graph, so derivatives o
 
 The parameters that `backward` names after `g` are what the node keeps: names of forward's parameters, and `out`.
 """
+import threading
 import warnings
 import weakref
 
@@ -35,10 +36,16 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     static _Thread_local int mg_grad_mode = 1;
+    static _Thread_local int mg_inference = 0;
+    static _Thread_local int mg_asked_for_grad = 1;        /* is_grad_enabled() while mg_inference */
+    static _Thread_local PyObject *mg_saving_hooks = NULL; /* a stack of (pack, unpack): a list, or NULL */
     static long mg_sequence = 0;
     static PyObject *mg_new(PyTypeObject *type, PyObject *no_arguments) { return type->tp_new(type, no_arguments, NULL); }
     """
     int mg_grad_mode
+    int mg_inference
+    int mg_asked_for_grad
+    PyObject *mg_saving_hooks
     long mg_sequence
     object mg_new(PyTypeObject *type, object no_arguments)
 
@@ -77,15 +84,57 @@ cdef bint grad_enabled() noexcept:
 
 def is_grad_enabled() -> bool:
     """Whether operations are recorded in this thread."""
-    return mg_grad_mode != 0
+    return mg_asked_for_grad != 0 if mg_inference else mg_grad_mode != 0
 
 
 def _set_grad_enabled(bint mode) -> bool:
-    """Sets this thread's grad mode and gives the one before."""
-    global mg_grad_mode
-    cdef bint before = mg_grad_mode
-    mg_grad_mode = mode
+    """Sets this thread's grad mode and gives the one before. In inference mode nothing is recorded whatever is asked for."""
+    global mg_grad_mode, mg_asked_for_grad
+    cdef bint before = is_grad_enabled()
+    mg_asked_for_grad = mode
+    mg_grad_mode = mode and not mg_inference
     return before
+
+
+cdef bint inference_was_used = False     # the one test that a new tensor pays before anybody asks for inference mode
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is in inference mode."""
+    return mg_inference != 0
+
+
+def _set_inference_mode(bint inference, bint mode):
+    """Sets this thread's inference mode, and grad mode with it; gives both as they were before."""
+    global mg_inference, inference_was_used
+    before = mg_inference != 0, is_grad_enabled()
+    inference_was_used = inference_was_used or inference
+    mg_inference = inference
+    _set_grad_enabled(mode)
+    return before
+
+
+def _push_saving_hooks(pack, unpack) -> None:
+    """Has what nodes of this thread save go through pack from now on, and through unpack when it is needed."""
+    global mg_saving_hooks, saving_hooks_were_used
+    saving_hooks_were_used = True
+    if mg_saving_hooks == NULL:
+        stack = []
+        Py_INCREF(stack)
+        mg_saving_hooks = <PyObject *> stack
+    (<list> mg_saving_hooks).append((pack, unpack))
+
+
+def _pop_saving_hooks() -> None:
+    """Takes away the hooks that were pushed last."""
+    global mg_saving_hooks
+    (<list> mg_saving_hooks).pop()
+    if not <list> mg_saving_hooks:
+        Py_DECREF(<list> mg_saving_hooks)
+        mg_saving_hooks = NULL
+
+
+cdef bint saving_hooks_were_used = False
 
 
 # ----------------------------------------------------------------------------------------------------------- observers
@@ -119,6 +168,7 @@ cdef enum Origin:             # of a view
     RECORDED
     WITHOUT_GRAD
     IN_FUNCTION
+    IN_INFERENCE
 
 
 @cython.freelist(64)
@@ -166,6 +216,8 @@ cdef class TensorBase:
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients, but this one has dtype {self.dtype}"
             )
+        if value and self.inference and not mg_inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         self.leaf_requires_grad = value
 
     @property
@@ -234,7 +286,9 @@ cdef class TensorBase:
 
     @property
     def _version(self) -> int:
-        """How often this tensor's storage was written by in-place operations."""
+        """How often this tensor's storage was written by in-place operations. RuntimeError for an inference tensor."""
+        if self.inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self.version is None else self.version.value
 
     @property
@@ -246,6 +300,10 @@ cdef class TensorBase:
     def retains_grad(self) -> bool:
         """Whether backward() keeps this non-leaf tensor's gradient in .grad."""
         return self.retains
+
+    def is_inference(self) -> bool:
+        """Whether this tensor was made in inference mode: it takes no part in any graph."""
+        return self.inference
 
     def _is_view(self) -> bool:
         """Whether this tensor is a differentiable view of another."""
@@ -275,6 +333,7 @@ cdef class TensorBase:
         """The same storage, cut from the graph. Writes to it are seen by the version check of the original."""
         cdef TensorBase out = wrap(self._array)
         out.version = shared_version(self)
+        out.inference = self.inference
         return out
 
     def detach_(self):
@@ -311,9 +370,9 @@ cdef class TensorBase:
             if self.hooks is None:
                 self.hooks = {}
             return HookHandle(self.hooks, hook)
-        if self.node.hooks is None:
-            self.node.hooks = {}
-        return HookHandle(self.node.hooks.setdefault(self.nr, {}), hook)
+        if extras_of(self.node).hooks is None:
+            self.node.extras.hooks = {}
+        return HookHandle(self.node.extras.hooks.setdefault(self.nr, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook):
         """Calls hook(tensor) after backward() has accumulated into this leaf's .grad."""
@@ -330,13 +389,14 @@ cdef class TensorBase:
     def _set_array(self, cnp.ndarray array) -> None:
         """Gives a tensor made by __new__ its array."""
         self._array = array
+        self.inference = inference_was_used and mg_inference
 
     def _shadow(self):
         """The tensor as it is now, under another name: its node stays when an in-place operation gives the original a new one."""
         needs_grad(self)
         cdef TensorBase out = wrap(self._array)
         out.node, out.nr, out.leaf_requires_grad = self.node, self.nr, self.leaf_requires_grad
-        out.version, out.base, out.seen = shared_version(self), self.base, self.seen
+        out.version, out.base, out.seen, out.inference = shared_version(self), self.base, self.seen, self.inference
         return out
 
     def _own_storage(self) -> None:
@@ -356,8 +416,8 @@ cdef class TensorBase:
 
     def _rebind(self, TensorBase result) -> None:
         """Takes over the place of `result` in the graph, and counts a write of the storage."""
-        if self.retains and self.node is not None and self.node.captures is not None:
-            self.node.captures = [c for c in self.node.captures if c[0] is not None or c[2]() is not self] or None
+        if self.retains and self.node is not None and self.node.extras is not None:
+            self.node.extras.captures = [c for c in self.node.extras.captures if c[0] is not None or c[2]() is not self]
         self.node, self.nr = result.node, result.nr
         if self.node is not None:
             self.leaf_requires_grad = False
@@ -372,7 +432,7 @@ cdef class TensorBase:
         self.seen = self.version.value
 
     def _origin(self) -> int:
-        """How this view was made: 0 recorded, 1 while grad mode was off, 2 by a user's autograd.Function."""
+        """How this view was made: 0 recorded, 1 while grad mode was off, 2 by a user's autograd.Function, 3 in inference mode."""
         return self.origin
 
 
@@ -404,6 +464,8 @@ cdef TensorBase wrap(cnp.ndarray array):
     """A new leaf Tensor around the array."""
     cdef TensorBase t = <TensorBase> mg_new(tensor_type, no_arguments)
     t._array = array
+    if inference_was_used and mg_inference:
+        t.inference = True
     return t
 
 
@@ -438,9 +500,14 @@ cpdef raise_function_view(TensorBase t, str what):
     )
 
 
+cdef inline bint late_base(TensorBase t) noexcept:
+    """Whether the base of this view, which was made while the graph was recorded, has come to require grad since."""
+    return t.base.leaf_requires_grad and t.origin == RECORDED
+
+
 cdef inline bint needs_grad(TensorBase t) except -1:
     """requires_grad, after a view whose base was written has been given its new node."""
-    if t.base is not None and t.version.value != t.seen:
+    if t.base is not None and (t.version.value != t.seen or (t.node is None and not t.leaf_requires_grad and late_base(t))):
         if t.origin == IN_FUNCTION:
             raise_function_view(t, "its base or another view of its base has been")
         refresh_view(t)
@@ -508,6 +575,14 @@ cdef tuple what_is_kept(type cls):
     return kept_by_class[cls]
 
 
+@cython.final
+cdef class Extras:
+    """What few nodes have: who waits for the gradient of an output, hooks, notes, and what was packed of what they save."""
+
+    def __cinit__(self):
+        self.captures = []           # (the walk that wants it, output_nr, place in its results) or (None, output_nr, weak tensor)
+
+
 cdef class Function:
     """A node of the graph: one differentiable operation, with what its backward reads.
 
@@ -561,6 +636,28 @@ cdef class Function:
         return tuple(found)
 
     @property
+    def metadata(self) -> dict:
+        """What has been noted about this node; empty unless somebody wrote into it."""
+        if extras_of(self).metadata is None:
+            self.extras.metadata = {}
+        return self.extras.metadata
+
+    def register_prehook(self, hook):
+        """Calls hook(grad_outputs) before this node's rule runs; a tuple that it returns takes their place. Returns a handle."""
+        if extras_of(self).pre_hooks is None:
+            self.extras.pre_hooks = {}
+        return HookHandle(self.extras.pre_hooks, hook)
+
+    def register_hook(self, hook):
+        """Calls hook(grad_inputs, grad_outputs) after this node's rule has run; a tuple that it returns takes the place of grad_inputs.
+
+        Returns a handle whose remove() takes the hook away.
+        """
+        if extras_of(self).post_hooks is None:
+            self.extras.post_hooks = {}
+        return HookHandle(self.extras.post_hooks, hook)
+
+    @property
     def saved_arrays(self) -> tuple:
         """The arrays kept for backward."""
         found = [(<TensorBase> kept)._array for kept in self.saved or () if kept is not None]
@@ -589,12 +686,15 @@ cdef class Function:
         # Bits are shared from the 64th input on: a gradient too many may be computed, and is then dropped.
         return self.edges is not None and self.edges[i] is not None and (self.mask >> (i & 63)) & 1
 
-    cdef void keep(self, TensorBase x, TensorBase y):
+    cdef int keep(self, TensorBase x, TensorBase y) except -1:
         """Keeps two inputs (or None) for a compiled rule, stamped with their versions."""
         self.saved = (x, y)
-        cdef long x_version = 0 if x is None else x._version, y_version = 0 if y is None else y._version
+        cdef long x_version = 0 if x is None else stamp_of(x), y_version = 0 if y is None else stamp_of(y)
         if x_version or y_version:
             self.stamps = (x_version, y_version)
+        if saving_hooks_were_used and mg_saving_hooks != NULL:
+            pack(self)
+        return 0
 
     cdef int check_saved(self) except -1:
         """Raises if what was kept has been freed, or written since."""
@@ -677,6 +777,17 @@ cdef TensorBase bind_out(Function node, cnp.ndarray array, Version version, long
     return t
 
 
+cdef inline long stamp_of(TensorBase t) except -1:
+    """The version of a tensor that a node is about to save."""
+    if t.inference:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked "
+            "by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use no_grad() "
+            "instead of inference_mode()."
+        )
+    return 0 if t.version is None else t.version.value
+
+
 cdef inline void attach(TensorBase out, Function node, tuple edges) noexcept:
     """Makes `node` the maker of `out`: the end of every differentiable operation that is recorded."""
     global mg_sequence
@@ -757,7 +868,8 @@ cdef set_view(TensorBase out, TensorBase source):
     out.base = source if source.base is None else source.base
     out.version = shared_version(source)
     out.seen = out.version.value
-    out.origin = RECORDED if mg_grad_mode else WITHOUT_GRAD
+    out.origin = RECORDED if mg_grad_mode else IN_INFERENCE if mg_inference else WITHOUT_GRAD
+    out.inference = source.inference
 
 
 cdef record(Function node, tuple inputs, object outs, tuple keeps):
@@ -783,8 +895,8 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
             continue
         t = <TensorBase> inputs[where]
         saved.append(t)
-        stamps.append(t._version)
-        stamped = stamped or t._version != 0
+        stamps.append(stamp_of(t))
+        stamped = stamped or stamps[len(stamps) - 1] != 0
     if saved:
         node.saved = tuple(saved)
         if stamped:
@@ -812,6 +924,75 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
         if keeps_out:
             node.saved_out = out._array
             node.out_versions = (shared_version(out), out.version.value)
+    if saving_hooks_were_used and mg_saving_hooks != NULL:
+        pack(node)
+
+
+# What saved_tensors_hooks change: a node keeps what `pack` gave for each tensor, and asks `unpack` for it when its rule runs.
+
+cdef inline Extras extras_of(Function node):
+    if node.extras is None:
+        node.extras = Extras.__new__(Extras)
+    return node.extras
+
+
+cdef pack(Function node):
+    """Puts what pack gives in the place of each tensor that the node has saved."""
+    cdef Extras extras
+    cdef TensorBase t
+    if node.saved is None and node.saved_out is None:
+        return
+    pack_hook, unpack_hook = (<list> mg_saving_hooks)[len(<list> mg_saving_hooks) - 1]
+    extras = extras_of(node)
+    extras.unpack = unpack_hook
+    saved, arrays = node.saved or (), node.saved_out if type(node.saved_out) is tuple else (node.saved_out,)
+    node.saved = node.saved_out = None
+    extras.packed = tuple([None if t is None else (edge_of(t), pack_hook(t)) for t in saved])
+    extras.packed_out = tuple([None if array is None else pack_hook(wrap(array)) for array in arrays])
+
+
+cdef unpack(Function node, bint create_graph):
+    """Gives the node what it had saved for the time that its rule runs."""
+    cdef Extras extras = node.extras
+    saved = []
+    for packed in extras.packed:
+        saved.append(None if packed is None else bind_unpacked(unpacked(extras.unpack, packed[1]), packed[0], create_graph))
+    node.saved = tuple(saved) if saved else None
+    node.stamps = tuple([0 if t is None else stamp_of(<TensorBase> t) for t in saved])
+    arrays, versions = [], []
+    for packed in extras.packed_out:
+        t = None if packed is None else unpacked(extras.unpack, packed)
+        arrays.append(None if t is None else (<TensorBase> t)._array)
+        versions.append(None if t is None else (shared_version(<TensorBase> t), (<TensorBase> t).version.value))
+    if type(node.out_versions) is tuple and len(arrays) and arrays[0] is not None:
+        several = type((<tuple> node.out_versions)[0]) is tuple
+        node.saved_out = tuple(arrays) if several else arrays[0]
+        node.out_versions = tuple(versions) if several else versions[0]
+
+
+cdef TensorBase unpacked(object hook, object packed):
+    t = hook(packed)
+    if not isinstance(t, TensorBase):
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(t).__name__}")
+    return <TensorBase> t
+
+
+cdef class UnpackedFunction(Function):
+    """The identity: what was unpacked, in the place of the tensor that was saved."""
+
+    cdef object run_backward(self, object g, bint create_graph):
+        return g
+
+
+cdef TensorBase bind_unpacked(TensorBase t, object edge, bint create_graph):
+    """The unpacked tensor, with the way of the original's gradient where that is to be differentiated."""
+    cdef TensorBase out
+    if not create_graph:
+        return t
+    out = wrap(t._array)
+    if edge is not None:
+        attach(out, UnpackedFunction.__new__(UnpackedFunction), (edge,))
+    return out
 
 
 cdef class ContextNode(Function):
@@ -872,20 +1053,27 @@ cdef class ContextNode(Function):
                 versions.append((shared_version(t), t.version.value))
                 t = None
             inputs.append(t)
-            stamps.append(0 if t is None or t.version is None else t.version.value)
+            stamps.append(0 if t is None else stamp_of(t))
         self.saved, self.stamps = tuple(inputs), tuple(stamps)
         if places:
             self.places, self.saved_out, self.out_versions = tuple(places), tuple(arrays), tuple(versions)
+        if saving_hooks_were_used and mg_saving_hooks != NULL:
+            pack(self)
 
     def _kept(self) -> tuple:
         """What was kept. Raises RuntimeError if it was freed, or written since."""
         cdef Py_ssize_t i
+        cdef bint packed = self.saved is None and self.extras is not None and self.extras.packed is not None
+        if packed:
+            unpack(self, True)
         self.check_saved()
         found = list(self.saved or ())
         for i in range(len(self.places or ())):
             place, nr = self.places[i]
             version, stamp = self.out_versions[i]
             found[place] = bind_out(self, self.saved_out[i], <Version> version, stamp, nr, True)
+        if packed:
+            self.saved = self.saved_out = None
         return tuple(found)
 
 
@@ -969,25 +1157,57 @@ cdef inline bint exclusive(TensorBase t, Py_ssize_t references) noexcept:
     )
 
 
+cdef object addition = threading.Lock()
+cdef int additions = 0                   # how many threads are in an addition during which other threads run
+
+
 cdef add_into(cnp.ndarray total, cnp.ndarray g):
-    """total += g, on the same bits for any number of threads."""
-    cdef int64_t n = cnp.PyArray_SIZE(total)
-    cdef int typenum = cnp.PyArray_TYPE(total)
-    cdef int threads = plan_threads(n >> 1)
+    """total += g, on the same bits for any number of threads. Safe against other Python threads that add into the same total."""
+    global additions
+    cdef int64_t n = cnp.PyArray_SIZE(total), step = 1
+    cdef int typenum = cnp.PyArray_TYPE(total), i
+    cdef int threads
     cdef float *f
     cdef double *d
-    if (
+    cdef bint fast = (
         typenum == cnp.PyArray_TYPE(g) and (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64)
-        and cnp.PyArray_IS_C_CONTIGUOUS(total) and cnp.PyArray_IS_C_CONTIGUOUS(g) and n > 0
-    ):
-        if typenum == cnp.NPY_FLOAT32:
-            f = <float *> cnp.PyArray_DATA(total)
-            binary_add(f, <int64_t> 1, <float *> cnp.PyArray_DATA(g), <int64_t> 1, f, n, threads)
-        else:
-            d = <double *> cnp.PyArray_DATA(total)
-            binary_add(d, <int64_t> 1, <double *> cnp.PyArray_DATA(g), <int64_t> 1, d, n, threads)
+        and cnp.PyArray_IS_C_CONTIGUOUS(total) and n > 0
+    )
+    if fast and not cnp.PyArray_IS_C_CONTIGUOUS(g):
+        step = 0                         # one value, expanded: the gradient of a sum
+        for i in range(cnp.PyArray_NDIM(g)):
+            fast = fast and (cnp.PyArray_STRIDE(g, i) == 0 or cnp.PyArray_DIM(g, i) == 1)
+    if not fast:                         # numpy lets other threads run
+        additions += 1
+        try:
+            with addition:
+                np.add(total, g, out=total)
+        finally:
+            additions -= 1
+        return
+    if additions:
+        with addition:
+            pass
+    threads = plan_threads(n >> 1)
+    if typenum == cnp.NPY_FLOAT32:
+        f = <float *> cnp.PyArray_DATA(total)
+        binary_add(f, <int64_t> 1, <float *> cnp.PyArray_DATA(g), step, f, n, threads)
     else:
-        np.add(total, g, out=total)
+        d = <double *> cnp.PyArray_DATA(total)
+        binary_add(d, <int64_t> 1, <double *> cnp.PyArray_DATA(g), step, d, n, threads)
+
+
+cdef int add_to_grad(TensorBase total, TensorBase g) except -1:
+    """total += g, a .grad, counted as a write."""
+    if not cnp.PyArray_SAMESHAPE(total._array, g._array):
+        raise RuntimeError(
+            f"a gradient of shape {list(g.shape)} cannot be added to a .grad of shape {list(total.shape)}: the tensor's .data was given "
+            "another shape; set .grad to None first"
+        )
+    cdef Version version = shared_version(total)
+    add_into(total._array, g._array)
+    version.value = version.value + 1
+    return 0
 
 
 cdef raise_bad_gradient(Function node, str what):
@@ -1019,6 +1239,7 @@ cdef class Walk:
     cdef dict wanted             # id(leaf) -> indices of `results`; None: every leaf accumulates into .grad
     cdef set useful              # with `wanted`: the nodes on a way to what is wanted
     cdef list results
+    cdef dict elsewhere          # node -> [pending, owned], for nodes that another walk, of another thread or around this one, has in hand
     cdef dict hooked             # id(leaf) -> [leaf, sum of its gradients], for leaves with hooks: these see the whole gradient, once
 
     cdef int deliver(self, Function maker, object edge, TensorBase gradient, bint owned) except -1:
@@ -1045,10 +1266,13 @@ cdef class Walk:
             node = <Function> edge
         if self.useful is not None and node not in self.useful:
             return 0
+        if node.walker != <void *> self and (node.walker != NULL or self.elsewhere is not None):
+            return self.deliver_elsewhere(maker, node, nr, gradient)
         if node.n_outputs == 1:
             g = checked(maker, gradient, node.out_ndim, node.out_dims, node.out_typenum)
             if node.pending is None:
                 node.pending, node.pending_owned = g, owned
+                node.walker = <void *> self
                 self.queue.push(node)
             elif node.pending_owned and not self.create_graph:
                 add_into((<TensorBase> node.pending)._array, g._array)
@@ -1057,9 +1281,38 @@ cdef class Walk:
         else:
             if node.pending is None:
                 node.pending = [None] * node.n_outputs
+                node.walker = <void *> self
                 self.queue.push(node)
             pending = <list> node.pending
             pending[nr] = gradient if pending[nr] is None else add_op(pending[nr], gradient)
+        return 0
+
+    cdef int deliver_elsewhere(self, Function maker, Function node, int nr, TensorBase gradient) except -1:
+        """deliver, for a node that another walk has in hand: what waits is this walk's own."""
+        if node.n_outputs == 1:
+            gradient = checked(maker, gradient, node.out_ndim, node.out_dims, node.out_typenum)
+        if self.elsewhere is None:
+            self.elsewhere = {}
+        pending = self.elsewhere.get(node)
+        if pending is None:
+            pending = self.elsewhere[node] = [None] * node.n_outputs
+            self.queue.push(node)
+        pending[nr] = gradient if pending[nr] is None else add_op(pending[nr], gradient)
+        return 0
+
+    cdef object take(self, Function node):
+        """What waits at the node, which is then free for other walks."""
+        if node.walker != <void *> self:
+            pending = self.elsewhere.pop(node)
+            return pending if node.n_outputs > 1 else pending[0]
+        pending = node.pending
+        node.pending, node.walker = None, NULL
+        return pending
+
+    cdef int abandon(self) except -1:
+        """After an error: no half-summed gradient may stay behind."""
+        while self.queue.n:
+            self.take(self.queue.pop())
         return 0
 
     cdef gather(self, TensorBase leaf, TensorBase g):
@@ -1081,30 +1334,37 @@ cdef class Walk:
             if not self.accumulate:
                 return 0
             owned = False
-        if leaf._grad is None:
-            if owned:
-                leaf._grad = g
-            elif self.create_graph:
-                leaf._grad = g.clone()
-            else:
-                leaf._grad = wrap(copied(g._array))
-        elif self.create_graph:
-            leaf._grad = add_op(leaf._grad, g)
+        cdef TensorBase before = leaf._grad
+        if before is None and owned:
+            leaf._grad = g
+        elif before is None or self.create_graph or not cnp.PyArray_ISWRITEABLE(before._array):
+            self.replace_grad(leaf, g)
         else:
-            if not cnp.PyArray_SAMESHAPE(leaf._grad._array, g._array):
-                raise RuntimeError(
-                    f"a gradient of shape {list(g.shape)} cannot be added to a .grad of shape {list(leaf._grad.shape)}: the tensor's "
-                    ".data was given another shape; set .grad to None first"
-                )
-            if not cnp.PyArray_ISWRITEABLE(leaf._grad._array):
-                leaf._grad = add_op(leaf._grad, g)
-            else:
-                add_into(leaf._grad._array, g._array)
-                leaf._grad._bump_version()
+            add_to_grad(before, g)
         if leaf.post_hooks:
             for hook in list(leaf.post_hooks.values()):
                 hook(leaf)
         return 0
+
+    cdef int replace_grad(self, TensorBase leaf, TensorBase g) except -1:
+        """leaf.grad + g, or a copy of g, as the new leaf.grad. Once more if another thread has changed leaf.grad in between."""
+        cdef TensorBase before, total
+        cdef long version
+        while True:
+            before = leaf._grad
+            if before is None:
+                total = g.clone() if self.create_graph else wrap(copied(g._array))
+                if leaf._grad is None:
+                    leaf._grad = total
+                    return 0
+            elif not self.create_graph and cnp.PyArray_ISWRITEABLE(before._array):
+                return add_to_grad(before, g)
+            else:
+                version = shared_version(before).value
+                total = add_op(before, g)
+                if leaf._grad is before and before.version.value == version:
+                    leaf._grad = total
+                    return 0
 
     cdef int find_useful(self, list roots) except -1:
         """Marks every node from which a wanted tensor can be reached, without recursion: nodes in the order of their numbers,
@@ -1122,7 +1382,7 @@ cdef class Walk:
         self.useful = set()
         for found in sorted(seen, key=sequence_of):
             node = <Function> found
-            useful = node.captures is not None and self in [capture[0] for capture in node.captures]
+            useful = node.extras is not None and self in [capture[0] for capture in node.extras.captures]
             for edge in node.edges or ():
                 if useful:
                     break
@@ -1133,7 +1393,10 @@ cdef class Walk:
         return 0
 
     cdef int restrict(self, Function node) except -1:
-        """Has the node compute only the gradients on a way to what is wanted."""
+        """Has the node compute only the gradients on a way to what is wanted; gives whether there are any.
+
+        A node that another walk is running as well computes them all: what is not wanted is dropped on its way.
+        """
         cdef unsigned long mask = 0
         cdef Py_ssize_t i
         for i in range(len(node.edges)):
@@ -1143,12 +1406,13 @@ cdef class Walk:
                 continue
             if (target in self.useful) if isinstance(target, Function) else (id(target) in self.wanted):
                 mask |= (<unsigned long> 1) << (i & 63)
-        node.mask = mask
-        return 0
+        if not node.running:
+            node.mask = mask
+        return mask != 0
 
     cdef int run(self) except -1:
         global mg_grad_mode
-        cdef Function node = None
+        cdef Function node
         cdef int before = mg_grad_mode
         cdef Py_ssize_t i
         cdef bint alone
@@ -1157,22 +1421,31 @@ cdef class Walk:
         try:
             while self.queue.n:
                 node = self.queue.pop()
-                g = node.pending
-                node.pending = None
-                if node.hooks is not None:
-                    g = run_node_hooks(node, g)
-                if node.captures is not None:
+                if node.walker == <void *> self:
+                    g = node.pending
+                    node.pending, node.walker = None, NULL
+                else:
+                    g = self.take(node)
+                if node.extras is not None:
+                    if node.extras.hooks is not None:
+                        g = run_tensor_hooks(node, g)
                     self.capture(node, g)
-                if self.useful is not None:
-                    self.restrict(node)
-                    if node.mask == 0:
-                        node.mask = <unsigned long> -1
-                        continue
+                if self.useful is not None and not self.restrict(node):
+                    continue
                 if node.gives_tuple:
                     g = tuple(g) if node.n_outputs > 1 else (g,)
-                gs = watched_backward(node, g, self.create_graph) if watching else node.run_backward(g, self.create_graph)
+                if node.running:
+                    node.mask = <unsigned long> -1
+                node.running += 1
+                try:
+                    if node.extras is not None or watching:
+                        gs = run_with_extras(node, g, self.create_graph)
+                    else:
+                        gs = node.run_backward(g, self.create_graph)
+                finally:
+                    node.running -= 1
+                    node.mask = <unsigned long> -1
                 g = None
-                node.mask = <unsigned long> -1
                 if not self.retain_graph:
                     release(node)
                 if type(gs) is tuple:
@@ -1192,11 +1465,7 @@ cdef class Walk:
                     self.reach_leaf(<TensorBase> leaf, <TensorBase> g, False)
         finally:
             mg_grad_mode = before
-            if node is not None:
-                node.mask = <unsigned long> -1
-            while self.queue.n:              # after an error: no half-summed gradient may stay behind
-                node = self.queue.pop()
-                node.pending = None
+            self.abandon()
         return 0
 
     cdef int give(self, Function maker, PyObject *edge, PyObject *g, bint alone) except -1:
@@ -1211,7 +1480,7 @@ cdef class Walk:
 
     cdef int capture(self, Function node, object g) except -1:
         """Hands a completed gradient to the non-leaf tensors that asked for it."""
-        for walk, nr, target in node.captures:
+        for walk, nr, target in node.extras.captures:
             part = g[nr] if node.n_outputs > 1 else g
             if part is None:
                 continue
@@ -1222,6 +1491,41 @@ cdef class Walk:
             elif walk is self:
                 self.results[target] = part
         return 0
+
+
+cdef object run_with_extras(Function node, object g, bint create_graph):
+    """node.run_backward with what was packed unpacked, and the node's own hooks and the observers before and after."""
+    cdef Extras extras = extras_of(node)
+    cdef bint packed = extras.packed is not None and node.saved is None
+    if extras.pre_hooks:
+        outputs = g if node.gives_tuple else (g,)
+        for hook in list(extras.pre_hooks.values()):
+            outputs = changed_by(hook, hook(outputs), outputs)
+        g = outputs if node.gives_tuple else outputs[0]
+    if packed:
+        unpack(node, create_graph)
+    try:
+        gs = watched_backward(node, g, create_graph) if watching else node.run_backward(g, create_graph)
+    finally:
+        if packed:
+            node.saved = node.saved_out = None
+    if extras.post_hooks:
+        inputs = gs if type(gs) is tuple else (gs,)
+        for hook in list(extras.post_hooks.values()):
+            inputs = changed_by(hook, hook(inputs, g if node.gives_tuple else (g,)), inputs)
+        gs = inputs
+    return gs
+
+
+cdef tuple changed_by(object hook, object new, tuple old):
+    """What a node's hook made of the gradients."""
+    if new is None:
+        return old
+    new = new if type(new) is tuple else (new,)
+    if len(<tuple> new) != len(old):
+        name = getattr(hook, "__name__", type(hook).__name__)
+        raise RuntimeError(f"hook '{name}' has returned an incorrect number of values (got {len(<tuple> new)}, but expected {len(old)})")
+    return <tuple> new
 
 
 cdef object watched_backward(Function node, object g, bint create_graph):
@@ -1245,6 +1549,9 @@ def sequence_of(Function node):
 cdef release(Function node):
     """Frees what the node kept for its backward."""
     cdef tuple frees = type(node).frees
+    if node.extras is not None and node.extras.packed is not None:
+        node.freed = True
+        node.extras.packed = node.extras.packed_out = None
     if node.saved is not None or node.saved_out is not None or frees:
         node.freed = True
         node.saved = None
@@ -1256,9 +1563,7 @@ cdef release(Function node):
 
 
 cdef keep_gradient(TensorBase t):
-    if t.node.captures is None:
-        t.node.captures = []
-    t.node.captures.append((None, t.nr, weakref.ref(t)))
+    extras_of(t.node).captures.append((None, t.nr, weakref.ref(t)))
 
 
 cdef TensorBase run_hooks(dict hooks, TensorBase g):
@@ -1275,12 +1580,12 @@ cdef TensorBase run_hooks(dict hooks, TensorBase g):
     return g
 
 
-cdef object run_node_hooks(Function node, object g):
+cdef object run_tensor_hooks(Function node, object g):
     if node.n_outputs == 1:
-        hooks = node.hooks.get(0)
+        hooks = node.extras.hooks.get(0)
         return run_hooks(hooks, g) if hooks else g
     g = list(g)
-    for nr, hooks in node.hooks.items():
+    for nr, hooks in node.extras.hooks.items():
         if hooks and g[nr] is not None:
             g[nr] = run_hooks(hooks, g[nr])
     return g
@@ -1312,9 +1617,7 @@ def run_backward(tensors, gradients, bint retain_graph, bint create_graph, input
                 if t.node is None:
                     walk.wanted.setdefault(id(t), []).append(i)
                 else:
-                    if t.node.captures is None:
-                        t.node.captures = []
-                    t.node.captures.append((walk, t.nr, i))
+                    extras_of(t.node).captures.append((walk, t.nr, i))
                     captured.append(t.node)
             walk.find_useful([(<Edge> edge).node if type(edge) is Edge else edge for edge in edges])
         for i in range(len(edges)):
@@ -1323,7 +1626,8 @@ def run_backward(tensors, gradients, bint retain_graph, bint create_graph, input
             walk.deliver(<Function> maker, edges[i], g, False)
         walk.run()
     finally:
+        walk.abandon()
         for found in captured:
             node = <Function> found
-            node.captures = [capture for capture in node.captures if capture[0] is not walk] or None
+            node.extras.captures = [capture for capture in node.extras.captures if capture[0] is not walk]
     return walk.results

@@ -13,6 +13,7 @@ cdef class TensorBase:
     cdef bint leaf_requires_grad
     cdef bint retains
     cdef int origin
+    cdef bint inference
     cdef Version version
     cdef long seen
     cdef TensorBase base
@@ -27,6 +28,17 @@ cdef class Edge:
     cdef readonly int output_nr
 
 
+cdef class Extras:
+    cdef list captures
+    cdef dict hooks
+    cdef dict metadata
+    cdef dict pre_hooks
+    cdef dict post_hooks
+    cdef object unpack
+    cdef tuple packed
+    cdef tuple packed_out
+
+
 cdef class Function:
     cdef tuple edges
     cdef tuple saved
@@ -37,18 +49,19 @@ cdef class Function:
     cdef bint gives_tuple
     cdef object pending
     cdef bint pending_owned
+    cdef void *walker
+    cdef int running
     cdef long seq
     cdef bint freed
     cdef unsigned long mask
-    cdef list captures
-    cdef dict hooks
+    cdef Extras extras
     cdef int out_ndim
     cdef int out_typenum
     cdef cnp.npy_intp out_dims[8]
     cdef object __weakref__
 
     cdef object run_backward(self, object g, bint create_graph)
-    cdef void keep(self, TensorBase x, TensorBase y)
+    cdef int keep(self, TensorBase x, TensorBase y) except -1
     cdef int check_saved(self) except -1
     cdef bint needs(self, int i) noexcept
     cdef void describe_output(self, cnp.ndarray array) noexcept

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from minigrad._ext.engine import _set_grad_enabled
+from minigrad._ext.engine import _set_grad_enabled, _set_inference_mode
 from minigrad._ext.engine import is_grad_enabled as is_grad_enabled
+from minigrad._ext.engine import is_inference_mode_enabled as is_inference_mode_enabled
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _is_generator(function: Any) -> bool:
+    return bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20)
 
 
 class _GradMode:
@@ -18,23 +24,40 @@ class _GradMode:
     mode: bool
 
     def __init__(self) -> None:
-        self._before: list[bool] = []
+        self._before: list[Any] = []
 
     def __call__(self, function: F) -> F:
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20:  # a generator function
+        """The function, running in this mode; of a class, its construction; of a generator, its own steps and not its caller's."""
+        if isinstance(function, type):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate functions or "
+                "methods. To preserve the current behavior of class decoration, you can directly decorate the `__init__` method and "
+                "nothing else.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            function.__init__ = self(function.__init__)  # type: ignore[misc]
+            return function
+        if _is_generator(function):
 
             @functools.wraps(function)
             def generator(*args: Any, **kwargs: Any) -> Any:
-                # The mode holds while the generator's body runs, not while its caller has the turn.
                 steps = function(*args, **kwargs)
-                value = None
+                step, value = steps.send, None
                 while True:
                     with self._clone():
                         try:
-                            item = steps.send(value)
+                            item = step(value)
                         except StopIteration as stop:
                             return stop.value
-                    value = yield item
+                    try:
+                        step, value = steps.send, (yield item)
+                    except GeneratorExit:
+                        with self._clone():
+                            steps.close()
+                        raise
+                    except BaseException as error:  # thrown in by the caller: the generator may catch it
+                        step, value = steps.throw, error
 
             return generator  # type: ignore[return-value]
 
@@ -105,11 +128,19 @@ class set_grad_enabled(_GradMode):
 
 
 class inference_mode(_GradMode):
-    """no_grad under the name that PyTorch recommends for inference; inference_mode(False) records. Its results are ordinary tensors."""
+    """no_grad whose tensors stay out of every graph for good: they require no grad later, are not saved for a backward, and are written in
+    place only in inference mode. Views of other tensors are ordinary. inference_mode(False) is the usual mode, with recording.
+    """
 
     def __new__(cls, mode: Any = True) -> Any:
         return object.__new__(cls) if isinstance(mode, bool) else cls()(mode)
 
     def __init__(self, mode: Any = True) -> None:
         super().__init__()
-        self.mode = not mode
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        self._before.append(_set_inference_mode(self.mode, not self.mode))
+
+    def __exit__(self, *_: object) -> None:
+        _set_inference_mode(*self._before.pop())

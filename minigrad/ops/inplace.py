@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._ext.engine import Function, _set_grad_enabled, apply, is_grad_enabled, raise_function_view
+from minigrad._ext.engine import (
+    Function,
+    _set_grad_enabled,
+    apply,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    raise_function_view,
+)
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
@@ -105,8 +112,13 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
     Raises RuntimeError for a leaf that requires grad (or a view of one) while grad mode is on, for a result that does not fit target's
     shape or dtype, and for a target whose elements share memory, before anything is written.
     """
-    recorded = is_grad_enabled()
+    recorded = is_grad_enabled() and not is_inference_mode_enabled()
     base = target._base
+    if target.is_inference() and not is_inference_mode_enabled():
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal tensor before "
+            "doing inplace update."
+        )
     if recorded:
         if target.requires_grad and target.is_leaf:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
@@ -135,10 +147,11 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
     result = cast(result, target.dtype)
     if recorded and base is not None and target._origin() == 2:
         raise_function_view(target, "is being")
-    if recorded and base is not None and (base.requires_grad or result.requires_grad) and target._origin() == 1:
+    if recorded and base is not None and (base.requires_grad or result.requires_grad) and target._origin() in (1, 3):
+        made = "no_grad mode" if target._origin() == 1 else "inference mode"
         raise RuntimeError(
-            f"A view was created in no_grad mode and is being modified inplace with grad mode enabled ({name}). Make the view outside "
-            "of no_grad, or write to it inside."
+            f"A view was created in {made} and is being modified inplace with grad mode enabled ({name}). Make the view outside of it, "
+            "or write to it inside."
         )
     np.copyto(array, result._array)
     if recorded and (result.requires_grad or target.requires_grad or (base is not None and base.requires_grad)):
