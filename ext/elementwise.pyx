@@ -10,13 +10,33 @@ its input for the others.
 import numpy as np
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from minigrad._ext.memory cimport empty
 from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
+cnp.import_ufunc()
+
+
+cdef extern from *:
+    """
+    #define MG_LOOP_SPAN 8192
+    /* A ufunc's inner loop over n elements, in spans that do not depend on the number of threads: the loops compute the end of a span
+       with other instructions than its middle, and not always to the same bits. */
+    static void run_loop(PyUFuncGenericFunction loop, void *data, char **arrays, npy_intp *steps, int count, int64_t n, int threads) {
+        _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+        for (int64_t at = 0; at < n; at += MG_LOOP_SPAN) {
+            char *here[3];
+            npy_intp length = n - at < MG_LOOP_SPAN ? n - at : MG_LOOP_SPAN;
+            for (int k = 0; k < count; k++) here[k] = arrays[k] + at * steps[k];
+            loop(here, &length, steps, data);
+        }
+    }
+    """
+    void run_loop(cnp.PyUFuncGenericFunction loop, void *data, char **arrays, cnp.npy_intp *steps, int count, int64_t n,
+                  int threads) nogil
 
 
 cdef extern from "elementwise.h" nogil:
@@ -37,6 +57,14 @@ cdef extern from "elementwise.h" nogil:
         void (*flat_f32)(const float *, int64_t, const float *, int64_t, float *, int64_t, int) noexcept nogil
         void (*flat_f64)(const double *, int64_t, const double *, int64_t, double *, int64_t, int) noexcept nogil
 
+    ctypedef struct ternary_kernel:
+        void (*f32)(const float *, int64_t, const float *, int64_t, const float *, int64_t, float *, int64_t, double,
+                    int) noexcept nogil
+        void (*f64)(const double *, int64_t, const double *, int64_t, const double *, int64_t, double *, int64_t, double,
+                    int) noexcept nogil
+    void choose_f32 "MG_PICK(choose, f32)"(...)
+    void choose_f64 "MG_PICK(choose, f64)"(...)
+
     const binary_kernel ADD "MG_BINARY_KERNEL(binary_add)"
     const binary_kernel SUB "MG_BINARY_KERNEL(binary_sub)"
     const binary_kernel MUL "MG_BINARY_KERNEL(binary_mul)"
@@ -54,6 +82,25 @@ cdef extern from "elementwise.h" nogil:
     const binary_kernel LOGSIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_logsigmoid_backward)"
     const binary_kernel HARDSIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_hardsigmoid_backward)"
     const binary_kernel HARDSWISH_BACKWARD "MG_BINARY_KERNEL(binary_hardswish_backward)"
+    const binary_kernel LOGADDEXP "MG_BINARY_KERNEL(binary_logaddexp)"
+    const binary_kernel XLOGY "MG_BINARY_KERNEL(binary_xlogy)"
+    const binary_kernel ABS_BACKWARD "MG_BINARY_KERNEL(binary_abs_backward)"
+    const binary_kernel HYPOT "MG_FLOAT_BINARY_KERNEL(binary_hypot)"
+    const binary_kernel FMOD "MG_FLOAT_BINARY_KERNEL(binary_fmod)"
+    const binary_kernel REMAINDER "MG_FLOAT_BINARY_KERNEL(binary_remainder)"
+    const binary_kernel FLOOR_DIVIDE "MG_FLOAT_BINARY_KERNEL(binary_floor_divide)"
+    const ternary_kernel LERP "MG_KERNEL(ternary_kernel, ternary_lerp)"
+    const ternary_kernel ADDCMUL "MG_KERNEL(ternary_kernel, ternary_addcmul)"
+    const ternary_kernel MAXIMUM_BACKWARD "MG_KERNEL(ternary_kernel, ternary_maximum_backward)"
+    const ternary_kernel MINIMUM_BACKWARD "MG_KERNEL(ternary_kernel, ternary_minimum_backward)"
+    const unary_kernel SIN "MG_FLOAT_KERNEL(unary_sin)"
+    const unary_kernel COS "MG_FLOAT_KERNEL(unary_cos)"
+    const unary_kernel FLOOR "MG_KERNEL(unary_kernel, unary_floor)"
+    const unary_kernel CEIL "MG_KERNEL(unary_kernel, unary_ceil)"
+    const unary_kernel TRUNC "MG_KERNEL(unary_kernel, unary_trunc)"
+    const unary_kernel RINT "MG_KERNEL(unary_kernel, unary_rint)"
+    const unary_kernel CUBE "MG_KERNEL(unary_kernel, unary_cube)"
+    const unary_kernel LOGIT "MG_KERNEL(unary_kernel, unary_logit)"
     const unary_kernel NEG "MG_KERNEL(unary_kernel, unary_neg)"
     const unary_kernel ABS "MG_KERNEL(unary_kernel, unary_abs)"
     const unary_kernel SIGN "MG_KERNEL(unary_kernel, unary_sign)"
@@ -80,6 +127,7 @@ cdef extern from "elementwise.h" nogil:
     const unary_3_kernel LEAKY_RELU "MG_KERNEL(unary_3_kernel, unary_leaky_relu)"
     const unary_3_kernel ELU "MG_KERNEL(unary_3_kernel, unary_elu)"
     const unary_3_kernel HARDTANH "MG_KERNEL(unary_3_kernel, unary_hardtanh)"
+    const unary_3_kernel HUBER "MG_KERNEL(unary_3_kernel, unary_huber)"
     const unary_3_kernel SOFTPLUS "MG_KERNEL(unary_3_kernel, unary_softplus)"
     const unary_3_kernel THRESHOLD "MG_KERNEL(unary_3_kernel, unary_threshold)"
     const unary_3_kernel HARDSHRINK "MG_KERNEL(unary_3_kernel, unary_hardshrink)"
@@ -87,6 +135,8 @@ cdef extern from "elementwise.h" nogil:
     const grad_3_kernel LEAKY_RELU_BACKWARD "MG_KERNEL(grad_3_kernel, grad_leaky_relu)"
     const grad_3_kernel ELU_BACKWARD "MG_KERNEL(grad_3_kernel, grad_elu)"
     const grad_3_kernel HARDTANH_BACKWARD "MG_KERNEL(grad_3_kernel, grad_hardtanh)"
+    const grad_3_kernel CLAMP_BACKWARD "MG_KERNEL(grad_3_kernel, grad_clamp)"
+    const grad_3_kernel HUBER_BACKWARD "MG_KERNEL(grad_3_kernel, grad_huber)"
     const grad_3_kernel SOFTPLUS_BACKWARD "MG_KERNEL(grad_3_kernel, grad_softplus)"
     const grad_3_kernel THRESHOLD_BACKWARD "MG_KERNEL(grad_3_kernel, grad_threshold)"
     const grad_3_kernel SHRINK_BACKWARD "MG_KERNEL(grad_3_kernel, grad_shrink)"
@@ -189,6 +239,7 @@ cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
     cdef int64_t shape[3]
     cdef int64_t x_steps[3]
     cdef int64_t y_steps[3]
+    cdef bint empty = cnp.PyArray_SIZE(x) == 0 or cnp.PyArray_SIZE(y) == 0
     plan.ndim, plan.n = ndim, 1
     for i in range(3):
         shape[i], x_steps[i], y_steps[i] = 1, 0, 0
@@ -200,7 +251,7 @@ cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
         size = size_y if size_x == 1 else size_x
         plan.out_shape[ndim - i] = size
         plan.n *= size
-        if size == 1:
+        if size == 1 or empty:
             continue
         step_x = cnp.PyArray_STRIDE(x, nx - i) // item if size_x != 1 else 0
         step_y = cnp.PyArray_STRIDE(y, ny - i) // item if size_y != 1 else 0
@@ -262,15 +313,143 @@ cdef object binary(object x, object y, object ufunc, binary_kernel kernel, int64
     return out
 
 
-cdef object by_ufunc(object x, object y, object ufunc):
-    """The general path of a binary function: numpy's ufunc, into an array of ours. Without one (None): TypeError."""
-    if ufunc is None:
+cdef object by_ufunc(object x, object y, object function):
+    """The general path of a binary function: numpy's ufunc. Without one (None): TypeError."""
+    if function is None:
         raise TypeError("expected float32 or float64 arrays of one dtype that broadcast in at most 3 merged dimensions, got "
                         f"{x.dtype} {x.shape} and {y.dtype} {y.shape}")
-    dtype = ufunc.resolve_dtypes((x.dtype, y.dtype, None))[2]
-    out = empty_array(np.broadcast_shapes(x.shape, y.shape), dtype)
-    with np.errstate(all="ignore"):
-        return ufunc(x, y, out=out)
+    return ufunc(function, x, y)
+
+
+# The loops of numpy's ufuncs for operands of one dtype: (function, type number) -> the place in its tables, -1 if there is none.
+cdef dict loops = {}
+
+
+cdef int find_loop(cnp.ufunc function, int typenum) except -2:
+    cdef int loop, k
+    cdef bint fits
+    key = (function, typenum)
+    found = loops.get(key)
+    if found is None:
+        found = -1
+        for loop in range(function.ntypes):
+            fits = function.functions[loop] != NULL
+            for k in range(function.nin):
+                fits = fits and function.types[loop * function.nargs + k] == typenum
+            if fits:
+                found = loop
+                break
+        loops[key] = found
+    return found
+
+
+def ufunc(cnp.ufunc function, *operands):
+    """function(*operands) for a ufunc of one or two operands and one result, without warnings.
+
+    numpy's own loop runs over spans of fixed size, in threads, where the operands are contiguous arrays of one shape and dtype, 0-d arrays
+    aside; anything else is left to numpy.
+    """
+    cdef cnp.ndarray array, shaped = None, out
+    cdef int loop, k, threads, typenum = -1, nin = len(operands)
+    cdef char *data[3]
+    cdef cnp.npy_intp steps[3]
+    cdef int64_t n, at, size
+    cdef bint plain = nin == function.nin and nin <= 2 and function.nout == 1
+    if plain:
+        for operand in operands:
+            if not isinstance(operand, np.ndarray):
+                plain = False
+                break
+            array = operand
+            if typenum < 0:
+                typenum = cnp.PyArray_TYPE(array)
+            if cnp.PyArray_TYPE(array) != typenum or not cnp.PyArray_ISCARRAY_RO(array):
+                plain = False
+                break
+            if shaped is None or cnp.PyArray_NDIM(shaped) == 0:
+                shaped = array
+            elif cnp.PyArray_NDIM(array) and not cnp.PyArray_SAMESHAPE(array, shaped):
+                plain = False
+                break
+    loop = find_loop(function, typenum) if plain and typenum <= cnp.NPY_DOUBLE else -1
+    if loop < 0:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*operands))
+    out = empty(cnp.PyArray_NDIM(shaped), cnp.PyArray_DIMS(shaped), function.types[loop * function.nargs + nin])
+    for k in range(nin):
+        array = operands[k]
+        data[k] = <char *> cnp.PyArray_DATA(array)
+        steps[k] = cnp.PyArray_ITEMSIZE(array) if cnp.PyArray_NDIM(array) or not cnp.PyArray_NDIM(shaped) else 0
+    data[nin] = <char *> cnp.PyArray_DATA(out)
+    steps[nin] = cnp.PyArray_ITEMSIZE(out)
+    n = cnp.PyArray_SIZE(out)
+    threads = plan_threads(n // 2 if nin == 1 else n // 8)
+    with nogil:
+        run_loop(function.functions[loop], function.data[loop], data, steps, nin + 1, n, threads)
+    return out
+
+
+cdef cnp.ndarray ternary(object x, object y, object z, str name, ternary_kernel kernel, double p):
+    """A kernel of three arrays of one dtype and one shape, 0-d arrays aside."""
+    cdef cnp.ndarray a = contiguous(x, name), b = contiguous(y, name), c = contiguous(z, name), out, shaped = a
+    cdef int typenum = cnp.PyArray_TYPE(a), threads
+    cdef int64_t n
+    for array in (b, c):
+        if cnp.PyArray_NDIM(array) and not cnp.PyArray_NDIM(shaped):
+            shaped = array
+    for array in (a, b, c):
+        if cnp.PyArray_TYPE(array) != typenum or cnp.PyArray_NDIM(array) and not cnp.PyArray_SAMESHAPE(array, shaped):
+            raise ValueError(f"{name}: expected one dtype and shape, got {x.dtype} {x.shape}, {y.dtype} {y.shape}, {z.dtype} {z.shape}")
+    out = empty(cnp.PyArray_NDIM(shaped), cnp.PyArray_DIMS(shaped), typenum)
+    n = cnp.PyArray_SIZE(out)
+    threads = threads_for(n, CHEAP, typenum == cnp.NPY_FLOAT32)
+    cdef int64_t a_step = step_of(a, n), b_step = step_of(b, n), c_step = step_of(c, n)
+    cdef const void *pa = cnp.PyArray_DATA(a)
+    cdef const void *pb = cnp.PyArray_DATA(b)
+    cdef const void *pc = cnp.PyArray_DATA(c)
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        if typenum == cnp.NPY_FLOAT32:
+            kernel.f32(<const float *> pa, a_step, <const float *> pb, b_step, <const float *> pc, c_step, <float *> to, n, p,
+                       threads)
+        else:
+            kernel.f64(<const double *> pa, a_step, <const double *> pb, b_step, <const double *> pc, c_step, <double *> to, n,
+                       p, threads)
+    return out
+
+
+cdef inline int64_t step_of(cnp.ndarray array, int64_t n) noexcept:
+    """0 for a single element beside n others, else 1."""
+    return 0 if cnp.PyArray_SIZE(array) == 1 and n != 1 else 1
+
+
+cdef cnp.ndarray one_or_all(cnp.ndarray array):
+    """An expanded view of one element as that element, anything else contiguous."""
+    cdef int axis
+    for axis in range(cnp.PyArray_NDIM(array)):
+        if cnp.PyArray_STRIDE(array, axis) != 0 and cnp.PyArray_DIM(array, axis) != 1:
+            return np.ascontiguousarray(array)
+    return array[(slice(0, 1),) * array.ndim] if cnp.PyArray_SIZE(array) > 1 else np.ascontiguousarray(array)
+
+
+def where(cnp.ndarray mask, cnp.ndarray x, cnp.ndarray y):
+    """x where the contiguous bool mask holds, y elsewhere; all of one shape, x and y of one dtype."""
+    cdef int typenum = cnp.PyArray_TYPE(x)
+    if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64 or cnp.PyArray_TYPE(y) != typenum:
+        return np.where(mask, x, y)
+    cdef cnp.ndarray a = one_or_all(x), b = one_or_all(y), out = empty(cnp.PyArray_NDIM(mask), cnp.PyArray_DIMS(mask), typenum)
+    cdef int64_t n = cnp.PyArray_SIZE(out), a_step = step_of(a, n), b_step = step_of(b, n)
+    cdef int threads = threads_for(n, CHEAP, typenum == cnp.NPY_FLOAT32)
+    cdef const uint8_t *pm = <const uint8_t *> cnp.PyArray_DATA(mask)
+    cdef const void *pa = cnp.PyArray_DATA(a)
+    cdef const void *pb = cnp.PyArray_DATA(b)
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        if typenum == cnp.NPY_FLOAT32:
+            choose_f32(pm, <const float *> pa, a_step, <const float *> pb, b_step, <float *> to, n, threads)
+        else:
+            choose_f64(pm, <const double *> pa, a_step, <const double *> pb, b_step, <double *> to, n, threads)
+    return out
 
 
 cdef object backward(object g, object saved, str name, binary_kernel kernel, int64_t cost):
@@ -316,12 +495,14 @@ def minimum(x, y):
 
 
 def pow(x, y):
-    """x^y, broadcast as numpy does. The exponents 2, 0.5 and -1 as scalars have kernels of their own."""
+    """x^y, broadcast as numpy does. The exponents 2, 3, 0.5 and -1 as scalars have kernels of their own."""
     exponent = y.item() if isinstance(y, np.ndarray) and y.ndim == 0 else y
     if isinstance(exponent, (int, float)) and isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64) \
             and not (isinstance(y, np.ndarray) and y.dtype != x.dtype):
         if exponent == 2:
             return square(x)
+        if exponent == 3:
+            return unary(x, "cube", CUBE, MOVE)
         if exponent == 0.5:
             return sqrt(x)
         if exponent == -1:
@@ -330,6 +511,63 @@ def pow(x, y):
     elif not isinstance(x, np.ndarray):
         x = scalar_like(x, y)
     return by_ufunc(x, np.asarray(y), np.power)
+
+
+def logaddexp(x, y):
+    """log(e^x + e^y), broadcast as numpy does."""
+    return binary(x, y, np.logaddexp, LOGADDEXP, HEAVY)
+
+
+def xlogy(x, y):
+    """x log y, 0 where x is 0 and y is a number; float arrays of one dtype and shape."""
+    return binary(contiguous(x, "xlogy"), contiguous(y, "xlogy"), None, XLOGY, TRANSCENDENTAL)
+
+
+def hypot(x, y):
+    """sqrt(x^2 + y^2), broadcast as numpy does."""
+    return float_binary(x, y, np.hypot, HYPOT)
+
+
+def fmod(x, y):
+    """The remainder of x / y with the sign of x, broadcast as numpy does."""
+    return float_binary(x, y, np.fmod, FMOD)
+
+
+def remainder(x, y):
+    """The remainder of x / y with the sign of y, broadcast as numpy does."""
+    return float_binary(x, y, np.remainder, REMAINDER)
+
+
+def floor_divide(x, y):
+    """x / y rounded down, broadcast as numpy does."""
+    return float_binary(x, y, np.floor_divide, FLOOR_DIVIDE)
+
+
+cdef object float_binary(object x, object y, object function, binary_kernel kernel):
+    """A kernel that exists for float32 only; numpy serves the other dtypes."""
+    if isinstance(x, np.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        return binary(x, y, function, kernel, TRANSCENDENTAL)
+    return by_ufunc(x, y, function)
+
+
+def lerp(x, end, weight):
+    """x + weight (end - x) for arrays of one dtype and shape, or 0-d."""
+    return ternary(x, end, weight, "lerp", LERP, 0)
+
+
+def addcmul(x, y, z, double value):
+    """x + value y z for arrays of one dtype and shape, or 0-d."""
+    return ternary(x, y, z, "addcmul", ADDCMUL, value)
+
+
+def maximum_backward(g, x, y):
+    """g where x > y, g / 2 where they are equal, 0 where x < y: the gradient for x."""
+    return ternary(g, x, y, "maximum_backward", MAXIMUM_BACKWARD, 0)
+
+
+def minimum_backward(g, x, y):
+    """g where x < y, g / 2 where they are equal, 0 where x > y: the gradient for x."""
+    return ternary(g, x, y, "minimum_backward", MINIMUM_BACKWARD, 0)
 
 
 def prelu(x, weight):
@@ -352,8 +590,43 @@ def abs(x):
 
 
 def sign(x):
-    """-1, 0 or 1 with the sign of x (NaN for NaN)."""
+    """-1, 0 or 1 with the sign of x, 0 for NaN."""
     return unary(x, "sign", SIGN, MOVE)
+
+
+def floor(x):
+    """The largest integers that are not larger."""
+    return unary(x, "floor", FLOOR, MOVE)
+
+
+def ceil(x):
+    """The smallest integers that are not smaller."""
+    return unary(x, "ceil", CEIL, MOVE)
+
+
+def trunc(x):
+    """The integer parts."""
+    return unary(x, "trunc", TRUNC, MOVE)
+
+
+def round(x):
+    """The nearest integers, halves to the even one."""
+    return unary(x, "round", RINT, MOVE)
+
+
+def logit(x):
+    """log(x / (1 - x))."""
+    return unary(x, "logit", LOGIT, TRANSCENDENTAL)
+
+
+def sin(x):
+    """The sine."""
+    return unary(x, "sin", SIN, TRANSCENDENTAL) if x.dtype == np.float32 else ufunc(np.sin, x)
+
+
+def cos(x):
+    """The cosine."""
+    return unary(x, "cos", COS, TRANSCENDENTAL) if x.dtype == np.float32 else ufunc(np.cos, x)
 
 
 def square(x):
@@ -489,6 +762,26 @@ def hardshrink(x, double lambd):
 def softshrink(x, double lambd):
     """x moved towards 0 by lambd, 0 where |x| <= lambd."""
     return unary_3(x, "softshrink", SOFTSHRINK, MOVE, lambd, 0, 0)
+
+
+def huber(x, double delta):
+    """x^2 / 2 where |x| <= delta, delta (|x| - delta / 2) elsewhere."""
+    return unary_3(x, "huber", HUBER, MOVE, delta, 0, 0)
+
+
+def huber_backward(g, x, double delta):
+    """g times x clamped to [-delta, delta]."""
+    return grad_3(g, x, "huber_backward", HUBER_BACKWARD, CHEAP, delta, 0, 0)
+
+
+def clamp_backward(g, x, double low, double high):
+    """g where low <= x <= high, 0 elsewhere."""
+    return grad_3(g, x, "clamp_backward", CLAMP_BACKWARD, CHEAP, low, high, 0)
+
+
+def abs_backward(g, x):
+    """g times the sign of x."""
+    return backward(g, x, "abs_backward", ABS_BACKWARD, CHEAP)
 
 
 def tanh_backward(g, out):

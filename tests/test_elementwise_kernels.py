@@ -137,7 +137,8 @@ def test_unary(op, dtype):
             getattr(elementwise, name)(view, *parameters), UNARY[op](view.astype(np.float64)), **close(dtype)
         )
     if name not in ("reciprocal", "rsqrt"):
-        assert np.isnan(getattr(elementwise, name)(np.full(5, np.nan, dtype), *parameters)).all()
+        of_nan = getattr(elementwise, name)(np.full(5, np.nan, dtype), *parameters)
+        assert (of_nan == 0 if name == "sign" else np.isnan(of_nan)).all()
 
 
 @pytest.mark.parametrize("bad", [np.arange(3), np.ones(3, bool), np.ones(3, np.float16), 1.0])
@@ -274,3 +275,80 @@ def test_other_instruction_sets(isa):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def special_floats(dtype):
+    """Every pair of: zeros, ones, halves, large and small numbers, infinities, NaN."""
+    values = np.array([0, -0.0, 1, -1, 3.5, -2.25, 7, 1e30, -1e30, 1e-40, np.inf, -np.inf, np.nan], dtype)
+    return (v.ravel().copy() for v in np.meshgrid(values, values))
+
+
+@pytest.mark.parametrize("name", ["fmod", "remainder", "hypot"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_remainders_are_exact(name, dtype):
+    rng = np.random.default_rng(0)
+    scales = 10.0 ** rng.integers(-5, 6, (2, 30000))
+    x, y = (rng.standard_normal((2, 30000)) * scales).astype(dtype)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(getattr(elementwise, name)(x, y), getattr(np, name)(x, y))
+        x, y = special_floats(dtype)
+        np.testing.assert_array_equal(getattr(elementwise, name)(x, y), getattr(np, name)(x, y))
+        np.testing.assert_array_equal(getattr(elementwise, name)(x, y[7:8].reshape(())), getattr(np, name)(x, y[7]))
+
+
+def test_floor_division():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 100, (2, 30000)).astype(np.float32)
+    np.testing.assert_array_equal(elementwise.floor_divide(x, y), np.floor(x.astype(float) / y).astype(np.float32))
+    x, y = special_floats(np.float32)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(elementwise.floor_divide(x, y), np.floor_divide(x, y))
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_within_two_ulp(name):
+    x = np.concatenate([np.linspace(-1e4, 1e4, 200001), np.linspace(-2e6, 2e6, 100001), [0.0, 1e-30, 3e7, 1e30]]).astype(np.float32)
+    exact = getattr(np, name)(x.astype(np.float64))
+    error = np.abs(getattr(elementwise, name)(x).astype(np.float64) - exact)
+    assert (error / np.spacing(np.abs(exact).astype(np.float32))).max() < 2
+    assert np.isnan(getattr(elementwise, name)(np.array([np.inf, np.nan], np.float32))).all()
+
+
+@pytest.mark.parametrize("function", [np.arctan, np.log2, np.isnan, np.greater, np.arctan2, np.left_shift])
+def test_ufuncs_in_threads_have_numpys_results(function):
+    rng = np.random.default_rng(0)
+    kind = np.int64 if function is np.left_shift else np.float32
+    operands = [(1 + 9 * rng.random((70, 500))).astype(kind) for _ in range(function.nin)]
+    found = elementwise.ufunc(function, *operands)
+    assert found.dtype == function(*operands).dtype
+    np.testing.assert_allclose(found, function(*operands), rtol=1e-6)
+    np.testing.assert_allclose(elementwise.ufunc(function, *[x[:, ::2] for x in operands]), found[:, ::2], rtol=1e-6)
+    if function.nin == 2:
+        scalar = np.asarray(operands[1][0, 0])
+        np.testing.assert_allclose(elementwise.ufunc(function, operands[0], scalar), function(operands[0], scalar), rtol=1e-6)
+        np.testing.assert_allclose(elementwise.ufunc(function, scalar, operands[0]), function(scalar, operands[0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_where(dtype):
+    rng = np.random.default_rng(0)
+    mask, x, y = rng.random((9, 1000)) < 0.5, *rng.standard_normal((2, 9, 1000)).astype(dtype)
+    x[0, 0], y[0, 1] = np.nan, np.inf
+    one = np.broadcast_to(np.asarray(2.5, dtype), mask.shape)
+    for a, b in ((x, y), (x, one), (one, y), (one, one), (x, y[:, :1].repeat(1000, 1)), (x[::-1], np.broadcast_to(y[:1], x.shape))):
+        np.testing.assert_array_equal(elementwise.where(mask, a, b), np.where(mask, a, b))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernels_of_three_arrays(dtype):
+    rng = np.random.default_rng(0)
+    x, y, z = rng.standard_normal((3, 7, 900)).astype(dtype)
+    y[0] = z[0]
+    np.testing.assert_allclose(elementwise.lerp(x, y, z), x + z * (y - x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(elementwise.lerp(x, y, np.asarray(0.25, dtype)), 0.75 * x + 0.25 * y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(elementwise.addcmul(x, y, z, 0.5), x + 0.5 * y * z, rtol=1e-5, atol=1e-6)
+    halves = np.where(y > z, x, np.where(y == z, x / 2, 0))
+    np.testing.assert_array_equal(elementwise.maximum_backward(x, y, z), halves)
+    np.testing.assert_array_equal(elementwise.minimum_backward(x, -y, -z), halves)
+    with pytest.raises(ValueError, match="one dtype and shape"):
+        elementwise.lerp(x, y[:3], z)

@@ -28,9 +28,18 @@ typedef struct {
     void (*flat_f64)(const double *, int64_t, const double *, int64_t, double *, int64_t, int);
 } binary_kernel;
 
+typedef struct {
+    void (*f32)(const float *, int64_t, const float *, int64_t, const float *, int64_t, float *, int64_t, double, int);
+    void (*f64)(const double *, int64_t, const double *, int64_t, const double *, int64_t, double *, int64_t, double, int);
+} ternary_kernel;
+
 #define MG_KERNEL(type, f) ((type){MG_PICK(f, f32), MG_PICK(f, f64)})
 #define MG_BINARY_KERNEL(f) \
     ((binary_kernel){MG_PICK(f##_3d, f32), MG_PICK(f##_3d, f64), MG_PICK(f, f32), MG_PICK(f, f64)})
+
+/* Those that exist for float only: numpy's loops serve double. */
+#define MG_FLOAT_KERNEL(f) ((unary_kernel){MG_PICK(f, f32), NULL})
+#define MG_FLOAT_BINARY_KERNEL(f) ((binary_kernel){MG_PICK(f##_3d, f32), NULL, MG_PICK(f, f32), NULL})
 
 #define binary_add(x, ...) MG_CALL(binary_add, x)(x, __VA_ARGS__)
 #define binary_sub(x, ...) MG_CALL(binary_sub, x)(x, __VA_ARGS__)

@@ -7,6 +7,7 @@
        MG_BINARY     f(x, x_step, y, y_step, out, n, threads)               a = x[i], b = y[i]; a step of 0 (not 1): a scalar
                      f_3d(x, x_steps, y, y_steps, out, shape, threads)      over a box, the last steps 0 or 1, out contiguous
        MG_GRAD_3     f(g, x, out, n, p, q, r, threads)                      a = g[i], b = x[i] and up to three parameters
+       MG_TERNARY    f(x, x_step, y, y_step, z, z_step, out, n, p, threads) a = x[i], b = y[i], c = z[i], steps 0 or 1, a parameter
 
    out may be x or y itself. Threads take spans of fixed size, so that vector lanes, and with them the bits, do not depend on
    them. In a comparison the branch for NaN is the one that lets it through. */
@@ -41,18 +42,8 @@
         MG_FOR_SPANS NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN), (REAL)p, (REAL)q, (REAL)r);   \
     }
 
-#define MG_BINARY(name, expression)                                                                                  \
-    static void NAME(name##_span)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n) { \
-        if (x_step == 0) {                                                                                           \
-            const REAL a = x[0];                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL b = y[i * y_step]; out[i] = expression; }           \
-        } else if (y_step == 0) {                                                                                    \
-            const REAL b = y[0];                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; }                    \
-        } else {                                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i], b = y[i]; out[i] = expression; }          \
-        }                                                                                                            \
-    }                                                                                                                \
+/* The entry points of a binary kernel, whose span is there. */
+#define MG_BINARY_LOOPS(name)                                                                                           \
     static void NAME(name)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n,      \
                            int threads) {                                                                            \
         if (threads <= 1) { NAME(name##_span)(x, x_step, y, y_step, out, n); return; }                               \
@@ -68,6 +59,20 @@
         }                                                                                                            \
     }
 
+#define MG_BINARY(name, expression)                                                                                  \
+    static void NAME(name##_span)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n) { \
+        if (x_step == 0) {                                                                                           \
+            const REAL a = x[0];                                                                                     \
+            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL b = y[i * y_step]; out[i] = expression; }           \
+        } else if (y_step == 0) {                                                                                    \
+            const REAL b = y[0];                                                                                     \
+            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; }                    \
+        } else {                                                                                                     \
+            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i], b = y[i]; out[i] = expression; }          \
+        }                                                                                                            \
+    }                                                                                                                \
+    MG_BINARY_LOOPS(name)
+
 #define MG_GRAD_3(name, expression)                                                                                     \
     static void NAME(name##_span)(const REAL *g, const REAL *x, REAL *out, int64_t n, const REAL p, const REAL q,      \
                                   const REAL r) {                                                                       \
@@ -79,6 +84,28 @@
         MG_FOR_SPANS NAME(name##_span)(g + at, x + at, out + at, MG_MIN(n - at, MG_SPAN), (REAL)p, (REAL)q, (REAL)r);   \
     }
 
+#define MG_TERNARY(name, expression)                                                                                 \
+    MG_INLINE void NAME(name##_steps)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, const REAL *z,   \
+                                      int64_t z_step, REAL *out, int64_t n, const REAL p) {                          \
+        (void)p;                                                                                                     \
+        MG_SIMD for (int64_t i = 0; i < n; i++) {                                                                    \
+            const REAL a = x[i * x_step], b = y[i * y_step], c = z[i * z_step];                                      \
+            out[i] = expression;                                                                                     \
+        }                                                                                                            \
+    }                                                                                                                \
+    static void NAME(name##_span)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, const REAL *z, int64_t z_step, \
+                                  REAL *out, int64_t n, const REAL p) {                                              \
+        if (x_step & y_step & z_step) NAME(name##_steps)(x, 1, y, 1, z, 1, out, n, p);                               \
+        else if (x_step & y_step) NAME(name##_steps)(x, 1, y, 1, z, 0, out, n, p);                                   \
+        else if (y_step & z_step) NAME(name##_steps)(x, 0, y, 1, z, 1, out, n, p);                                   \
+        else NAME(name##_steps)(x, x_step, y, y_step, z, z_step, out, n, p);                                         \
+    }                                                                                                                \
+    static void NAME(name)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, const REAL *z, int64_t z_step, \
+                           REAL *out, int64_t n, double p, int threads) {                                            \
+        MG_FOR_SPANS NAME(name##_span)(x + at * x_step, x_step, y + at * y_step, y_step, z + at * z_step, z_step, out + at, \
+                                       MG_MIN(n - at, MG_SPAN), (REAL)p);                                            \
+    }
+
 #define MG_SQRT_1_2 (REAL)0.70710678118654752440
 #define MG_SQRT_2_PI (REAL)0.79788456080286535588           /* sqrt(2 / pi) */
 #define MG_RSQRT_2_PI (REAL)0.39894228040143267794          /* 1 / sqrt(2 pi) */
@@ -86,9 +113,12 @@
 
 #if REAL_IS_FLOAT
 #define MG_LIBM(name) name##f
+typedef uint32_t __attribute__((may_alias)) NAME(elementwise_bits);
 #else
 #define MG_LIBM(name) name
+typedef uint64_t __attribute__((may_alias)) NAME(elementwise_bits);
 #endif
+#define MG_BITS NAME(elementwise_bits)
 
 /* The shapes behind the expressions below. */
 
@@ -118,12 +148,23 @@ MG_INLINE REAL NAME(clamped)(REAL x, REAL low, REAL high) {
     const REAL y = x < low ? low : x;
     return y > high ? high : y;
 }
+/* c (x - c / 2), c = x clamped to [-delta, delta] */
+MG_INLINE REAL NAME(huber_of)(REAL x, REAL delta) {
+    const REAL c = NAME(clamped)(x, -delta, delta);
+    return c * (x - (REAL)0.5 * c);
+}
 MG_INLINE REAL NAME(softplus_of)(REAL x, REAL beta, REAL threshold) {
     const REAL z = x * beta;
     return z > threshold ? x : NAME(v_log1p)(NAME(v_exp)(z)) / beta;
 }
 MG_INLINE REAL NAME(logsigmoid_of)(REAL x) {
     return (x > 0 ? 0 : x) - NAME(v_log1p)(NAME(v_exp)(-NAME(v_abs)(x)));
+}
+
+/* log(e^x + e^y) = max + log1p(e^-|x - y|), where the difference of equal infinities is 0. */
+MG_INLINE REAL NAME(logaddexp_of)(REAL x, REAL y) {
+    const REAL d = x == y ? 0 : NAME(v_abs)(x - y);
+    return (x > y ? x : y) + NAME(v_log1p)(NAME(v_exp)(-d));
 }
 
 MG_BINARY(binary_add, a + b)
@@ -134,10 +175,110 @@ MG_BINARY(binary_maximum, (a > b) | (a != a) ? a : b)
 MG_BINARY(binary_minimum, (a < b) | (a != a) ? a : b)
 MG_BINARY(binary_prelu, a > 0 ? a : a * b)
 
+MG_BINARY(binary_logaddexp, NAME(logaddexp_of)(a, b))
+MG_BINARY(binary_xlogy, (a == 0) & (b == b) ? 0 : a * NAME(v_log)(b))
+
+#if REAL_IS_FLOAT
+/* sin(x + shift * pi / 2) for |x| <= 2^20, to 1.5 ulp: x less a multiple of pi / 2, in double and in two parts (Cody and Waite; the
+   first part has 33 bits, so that its product with the multiple is exact), then the polynomials of Cephes's sinf and cosf. */
+MG_INLINE float NAME(v_sine)(float x, uint32_t shift) {
+    const double rounded = x * 0.63661977236758134308 + 6755399441055744.0, n = rounded - 6755399441055744.0;
+    const float r = (float)((x - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11), z = r * r;
+    union { double x; uint64_t bits; } low = {.x = rounded};
+    const uint32_t quadrant = (uint32_t)low.bits + shift;
+    const float s = r + r * z * (-1.6666654611e-1f + z * (8.3321608736e-3f + z * -1.9515295891e-4f));
+    const float c = 1 - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+    const float y = quadrant & 1 ? c : s;
+    return NAME(v_from_bits)(NAME(v_to_bits)(y) ^ (quadrant & 2) << 30);
+}
+
+/* sin and cos: elements beyond 2^20 are libm's. */
+#define MG_SINE(name, shift, exact)                                                          \
+    static void NAME(name##_span)(const float *x, float *out, int64_t n) {                   \
+        float largest = 0;                                                                   \
+        _Pragma("omp simd reduction(max : largest)")                                         \
+        for (int64_t i = 0; i < n; i++) {                                                    \
+            const float a = x[i], size = NAME(v_abs)(a);                                     \
+            out[i] = NAME(v_sine)(a, shift);                                                 \
+            largest = size > largest ? size : largest;                                       \
+        }                                                                                    \
+        if (largest > 0x1p20f)                                                               \
+            for (int64_t i = 0; i < n; i++)                                                  \
+                if (NAME(v_abs)(x[i]) > 0x1p20f) out[i] = exact(x[i]);                       \
+    }                                                                                        \
+    static void NAME(name)(const float *x, float *out, int64_t n, int threads) {             \
+        MG_FOR_SPANS NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN));           \
+    }
+MG_SINE(unary_sin, 0, sinf)
+MG_SINE(unary_cos, 1, cosf)
+#undef MG_SINE
+
+MG_INLINE float NAME(hypot_of)(float x, float y) {
+    const double a = x, b = y;
+    const float size = (float)__builtin_sqrt(a * a + b * b);
+    return (NAME(v_abs)(x) == INFINITY) | (NAME(v_abs)(y) == INFINITY) ? INFINITY : size;
+}
+
+/* x / y rounded towards zero, in double, where fmod and floor division need it exact: below 2^28 it is, because the quotient of
+   two floats is no closer to an integer than 2^-52 of itself. Beyond, and where y is no finite number, MG_QUOTIENT calls libm. */
+static float NAME(floor_divide)(float x, float y) {
+    if (y == 0) return x / y;
+    const float rest = fmodf(x, y), quotient = (x - rest) / y - (rest != 0 && (rest < 0) != (y < 0));
+    const float whole = floorf(quotient);
+    return whole + (quotient - whole > 0.5f);
+}
+static float NAME(remainder)(float x, float y) {
+    const float rest = fmodf(x, y);
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+}
+MG_INLINE float NAME(fast_rest)(float x, float y, double quotient) {
+    return NAME(v_copysign)((float)(x - __builtin_trunc(quotient) * y), x);
+}
+MG_INLINE float NAME(fast_remainder)(float x, float y, double quotient) {
+    const float rest = NAME(fast_rest)(x, y, quotient);
+    return (rest != 0) & ((rest < 0) != (y < 0)) ? rest + y : rest;
+}
+
+#define MG_QUOTIENT(name, fast, exact)                                                                                  \
+    MG_INLINE int NAME(name##_fast)(const float *x, int64_t x_step, const float *y, int64_t y_step, float *out, int64_t n) { \
+        int far = 0;                                                                                                    \
+        _Pragma("omp simd reduction(| : far)")                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                                                               \
+            const float a = x[i * x_step], b = y[i * y_step];                                                           \
+            const double q = (double)a / b;                                                                             \
+            out[i] = (float)(fast);                                                                                     \
+            far |= !(NAME(v_abs)((float)q) < 0x1p28f) | !(NAME(v_abs)(b) < INFINITY);                                   \
+        }                                                                                                               \
+        return far;                                                                                                     \
+    }                                                                                                                   \
+    static void NAME(name##_span)(const float *x, int64_t x_step, const float *y, int64_t y_step, float *out, int64_t n) { \
+        const int far = x_step == 0 ? NAME(name##_fast)(x, 0, y, y_step, out, n)                                        \
+                      : y_step == 0 ? NAME(name##_fast)(x, 1, y, 0, out, n) : NAME(name##_fast)(x, 1, y, 1, out, n);     \
+        if (far)                                                                                                        \
+            for (int64_t i = 0; i < n; i++) {                                                                           \
+                const float a = x[i * x_step], b = y[i * y_step], q = (float)((double)a / b);                           \
+                if (!(NAME(v_abs)(q) < 0x1p28f) | !(NAME(v_abs)(b) < INFINITY)) out[i] = exact(a, b);                   \
+            }                                                                                                           \
+    }                                                                                                                   \
+    MG_BINARY_LOOPS(name)
+
+MG_QUOTIENT(binary_floor_divide, __builtin_floor(q), NAME(floor_divide))
+MG_QUOTIENT(binary_fmod, NAME(fast_rest)(a, b, q), fmodf)
+MG_QUOTIENT(binary_remainder, NAME(fast_remainder)(a, b, q), NAME(remainder))
+MG_BINARY(binary_hypot, NAME(hypot_of)(a, b))
+#undef MG_QUOTIENT
+#endif
+
 MG_UNARY(unary_neg, -a)
 MG_UNARY(unary_abs, NAME(v_abs)(a))
-MG_UNARY(unary_sign, a > 0 ? 1 : (a < 0 ? -1 : a))
+MG_UNARY(unary_sign, (REAL)(a > 0) - (REAL)(a < 0))
+MG_UNARY(unary_floor, MG_LIBM(__builtin_floor)(a))
+MG_UNARY(unary_ceil, MG_LIBM(__builtin_ceil)(a))
+MG_UNARY(unary_trunc, MG_LIBM(__builtin_trunc)(a))
+MG_UNARY(unary_rint, MG_LIBM(__builtin_rint)(a))
 MG_UNARY(unary_square, a * a)
+MG_UNARY(unary_cube, a * a * a)
+MG_UNARY(unary_logit, NAME(v_log)(a / (1 - a)))
 MG_UNARY(unary_reciprocal, 1 / a)
 MG_UNARY(unary_sqrt, MG_LIBM(sqrt)(a))
 MG_UNARY(unary_rsqrt, 1 / MG_LIBM(sqrt)(a))
@@ -161,6 +302,7 @@ MG_UNARY(unary_hardswish, a * NAME(clamped)(a + 3, 0, 6) / 6)
 MG_UNARY_3(unary_leaky_relu, a > 0 ? a : a * p)
 MG_UNARY_3(unary_elu, a <= 0 ? p * NAME(v_expm1)(a * r) : a * q)
 MG_UNARY_3(unary_hardtanh, NAME(clamped)(a, p, q))
+MG_UNARY_3(unary_huber, NAME(huber_of)(a, p))
 MG_UNARY_3(unary_softplus, NAME(softplus_of)(a, p, q))
 MG_UNARY_3(unary_threshold, a <= p ? q : a)
 MG_UNARY_3(unary_hardshrink, (a >= -p) & (a <= p) ? 0 : a)
@@ -170,6 +312,7 @@ MG_UNARY_3(unary_softshrink, a > p ? a - p : (a < -p ? a + p : a * 0))
 MG_BINARY(binary_tanh_backward, a * (1 - b * b))
 MG_BINARY(binary_sigmoid_backward, a * (1 - b) * b)
 MG_BINARY(binary_relu_backward, b <= 0 ? 0 : a)
+MG_BINARY(binary_abs_backward, a * ((REAL)(b > 0) - (REAL)(b < 0)))
 MG_BINARY(binary_gelu_backward, a * NAME(gelu_slope)(b))
 MG_BINARY(binary_gelu_tanh_backward, a * NAME(gelu_tanh_slope)(b))
 MG_BINARY(binary_silu_backward, a * NAME(silu_slope)(b))
@@ -180,13 +323,46 @@ MG_BINARY(binary_hardswish_backward, b <= -3 ? 0 : (b < 3 ? a * (b / 3 + (REAL)0
 MG_GRAD_3(grad_leaky_relu, b > 0 ? a : a * p)
 MG_GRAD_3(grad_elu, b <= 0 ? a * (p * r * NAME(v_exp)(b * r)) : a * q)
 MG_GRAD_3(grad_hardtanh, (b <= p) | (b >= q) ? 0 : a)
+MG_GRAD_3(grad_clamp, (b >= p) & (b <= q) ? a : 0)
+MG_GRAD_3(grad_huber, a * NAME(clamped)(b, -p, p))
 MG_GRAD_3(grad_softplus, b * p > q ? a : a * NAME(v_sigmoid)(b * p))
 MG_GRAD_3(grad_threshold, b <= p ? 0 : a)
 MG_GRAD_3(grad_shrink, (b >= -p) & (b <= p) ? 0 : a)
 
+MG_TERNARY(ternary_lerp, a + c * (b - a))
+MG_TERNARY(ternary_addcmul, a + p * (b * c))
+/* the gradient a for the larger (smaller) b of the pair b, c: halved at a tie, a NaN beside b lets it through */
+MG_TERNARY(ternary_maximum_backward, b < c ? 0 : (b == c ? a * (REAL)0.5 : a))
+MG_TERNARY(ternary_minimum_backward, b > c ? 0 : (b == c ? a * (REAL)0.5 : a))
+
+/* out[i] = mask[i] ? x[i] : y[i], chosen in integers: GCC 12 does not vectorise a choice of floats by bytes. */
+MG_INLINE void NAME(choose_span)(const uint8_t *mask, const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out,
+                                 int64_t n) {
+    const MG_BITS *a = (const MG_BITS *)x, *b = (const MG_BITS *)y;
+    MG_BITS *to = (MG_BITS *)out;
+    MG_SIMD for (int64_t i = 0; i < n; i++) {
+        const MG_BITS keep = (MG_BITS)0 - mask[i];
+        to[i] = (a[i * x_step] & keep) | (b[i * y_step] & ~keep);
+    }
+}
+
+static void NAME(choose)(const uint8_t *mask, const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n,
+                         int threads) {
+    MG_FOR_SPANS {
+        const int64_t count = MG_MIN(n - at, MG_SPAN);
+        if (x_step && y_step) NAME(choose_span)(mask + at, x + at, 1, y + at, 1, out + at, count);
+        else if (x_step) NAME(choose_span)(mask + at, x + at, 1, y, 0, out + at, count);
+        else if (y_step) NAME(choose_span)(mask + at, x, 0, y + at, 1, out + at, count);
+        else NAME(choose_span)(mask + at, x, 0, y, 0, out + at, count);
+    }
+}
+
+#undef MG_BITS
+#undef MG_TERNARY
 #undef MG_UNARY
 #undef MG_UNARY_3
 #undef MG_BINARY
+#undef MG_BINARY_LOOPS
 #undef MG_GRAD_3
 #undef MG_LIBM
 #undef MG_SQRT_1_2

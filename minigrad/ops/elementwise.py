@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,11 +137,11 @@ class FloorDivideFunction(Function):
 
     def forward(self, x, y):
         _refuse_bool("div", x)
+        if self.mode == "floor":
+            return kernels.floor_divide(x, y)
+        if x.dtype.kind == "f":
+            return kernels.trunc(kernels.div(x, y))
         with np.errstate(all="ignore"):
-            if self.mode == "floor":
-                return np.floor_divide(x, y)
-            if x.dtype.kind == "f":
-                return np.trunc(np.divide(x, y))
             return np.where((x < 0) != (y < 0), -(abs(x) // abs(y)), abs(x) // abs(y)).astype(x.dtype)
 
     def backward(self, g):
@@ -159,8 +160,7 @@ class RemainderFunction(Function):
 
     def forward(self, x, y):
         _refuse_bool("remainder", x)
-        with np.errstate(all="ignore"):
-            return np.remainder(x, y)
+        return kernels.remainder(x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
@@ -175,12 +175,26 @@ def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     return apply(RemainderFunction(), x, y)
 
 
+class FmodFunction(Function):
+    """x - trunc(x / y) y, with the sign of x."""
+
+    reads = {"x": (), "y": ("x", "y")}
+
+    def forward(self, x, y):
+        _refuse_bool("fmod", x)
+        return kernels.fmod(x, y)
+
+    def backward(self, g, x, y):
+        gx, gy = self.needs_input_grad
+        return g if gx else None, -g * div(x, y, rounding_mode="trunc") if gy else None
+
+
 def fmod(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """The remainder of the division, with the sign of `input`, as C's fmod."""
     x, y = broadcast_operands("fmod", input, other)
     if not x.dtype.is_floating_point and (y._array == 0).any():
         raise RuntimeError("ZeroDivisionError")
-    return x - div(x, y, rounding_mode="trunc") * y
+    return apply(FmodFunction(), x, y)
 
 
 class PowFunction(Function):
@@ -190,8 +204,7 @@ class PowFunction(Function):
 
     def forward(self, x, y):
         _refuse_bool("pow", x)
-        with np.errstate(all="ignore"):
-            return kernels.pow(x, y)
+        return kernels.pow(x, y)
 
     def backward(self, g, x, y, out):
         gx, gy = self.needs_input_grad
@@ -208,8 +221,7 @@ class PowScalarFunction(Function):
         self.exponent = exponent
 
     def forward(self, x):
-        with np.errstate(all="ignore"):
-            return kernels.pow(x, self.exponent)
+        return kernels.pow(x, self.exponent)
 
     def backward(self, g, x):
         n = self.exponent
@@ -245,10 +257,23 @@ def square(input: Tensor) -> Tensor:
 class AbsFunction(Function):
     def forward(self, x):
         _refuse_bool("abs", x)
-        return np.abs(x)
+        return kernels.abs(x) if x.dtype.kind == "f" else np.abs(x)
 
     def backward(self, g, x):
-        return g * sign(x)
+        return apply(AbsGradFunction(), g, x)
+
+
+class AbsGradFunction(Function):
+    """g sign(x)"""
+
+    reads = {"g": ("x",), "x": ()}
+
+    def forward(self, g, x):
+        return kernels.abs_backward(g, x)
+
+    def backward(self, gg, x):
+        of_g, of_x = self.needs_input_grad
+        return apply(AbsGradFunction(), gg, x) if of_g else None, gg * 0.0 if of_x else None
 
 
 def abs(input: Tensor) -> Tensor:
@@ -277,7 +302,7 @@ class SignFunction(StepwiseFunction):
 
 
 def _sign(x: np.ndarray) -> np.ndarray:
-    return np.asarray(np.subtract(x > 0, x < 0, dtype=x.dtype))
+    return kernels.sign(x) if x.dtype.kind == "f" else np.asarray(np.subtract(x > 0, x < 0, dtype=x.dtype))
 
 
 def sign(input: Tensor) -> Tensor:
@@ -285,7 +310,7 @@ def sign(input: Tensor) -> Tensor:
     return clone(input) if input.dtype is _dtype.bool else apply(SignFunction(), input)
 
 
-def _stepwise(name: str, function: np.ufunc, input: Tensor) -> Tensor:
+def _stepwise(name: str, function: Callable[[np.ndarray], np.ndarray], input: Tensor) -> Tensor:
     """A function that integers already are the values of."""
     _refuse_bool(name, input._array)
     return apply(StepwiseFunction(function), input) if input.dtype.is_floating_point else clone(input)
@@ -293,22 +318,22 @@ def _stepwise(name: str, function: np.ufunc, input: Tensor) -> Tensor:
 
 def floor(input: Tensor) -> Tensor:
     """The largest integer that is not larger."""
-    return _stepwise("floor", np.floor, input)
+    return _stepwise("floor", kernels.floor, input)
 
 
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer that is not smaller."""
-    return _stepwise("ceil", np.ceil, input)
+    return _stepwise("ceil", kernels.ceil, input)
 
 
 def trunc(input: Tensor) -> Tensor:
     """The integer part."""
-    return _stepwise("trunc", np.trunc, input)
+    return _stepwise("trunc", kernels.trunc, input)
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer (or decimal of so many places), halves to the even one."""
-    return _stepwise("round", lambda x: np.round(x, decimals), input)
+    return _stepwise("round", (lambda x: np.round(x, decimals)) if decimals else kernels.round, input)
 
 
 def frac(input: Tensor) -> Tensor:
@@ -375,8 +400,7 @@ class Log2Function(Function):
     """d log2(x) = g / (x log 2)"""
 
     def forward(self, x):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log2(x)
+        return kernels.ufunc(np.log2, x)
 
     def backward(self, g, x):
         return g / (x * math.log(2.0))
@@ -391,8 +415,7 @@ class Log10Function(Function):
     """d log10(x) = g / (x log 10)"""
 
     def forward(self, x):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log10(x)
+        return kernels.ufunc(np.log10, x)
 
     def backward(self, g, x):
         return g / (x * math.log(10.0))
@@ -444,8 +467,7 @@ def reciprocal(input: Tensor) -> Tensor:
 
 class SinFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.sin(x)
+        return kernels.sin(x)
 
     def backward(self, g, x):
         return g * cos(x)
@@ -458,8 +480,7 @@ def sin(input: Tensor) -> Tensor:
 
 class CosFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.cos(x)
+        return kernels.cos(x)
 
     def backward(self, g, x):
         return -g * sin(x)
@@ -472,8 +493,7 @@ def cos(input: Tensor) -> Tensor:
 
 class TanFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.tan(x)
+        return kernels.ufunc(np.tan, x)
 
     def backward(self, g, out):
         return g * (out * out + 1)
@@ -486,7 +506,7 @@ def tan(input: Tensor) -> Tensor:
 
 class AtanFunction(Function):
     def forward(self, x):
-        return np.arctan(x)
+        return kernels.ufunc(np.arctan, x)
 
     def backward(self, g, x):
         return g / (x * x + 1)
@@ -578,9 +598,27 @@ class MaximumFunction(Function):
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
-        shared = where(eq(x, y), g * 0.5, g)
-        x_lost, y_lost = (lt(x, y), gt(x, y)) if self.larger else (gt(x, y), lt(x, y))
-        return where(x_lost, 0.0, shared) if gx else None, where(y_lost, 0.0, shared) if gy else None
+        return (
+            apply(MaximumGradFunction(self.larger), g, x, y) if gx else None,
+            apply(MaximumGradFunction(self.larger), g, y, x) if gy else None,
+        )
+
+
+class MaximumGradFunction(Function):
+    """The gradient of maximum (or minimum) for x, in which only g has a gradient."""
+
+    reads = {"g": ("x", "y"), "x": (), "y": ()}
+
+    def __init__(self, larger):
+        self.larger = larger
+
+    def forward(self, g, x, y):
+        return (kernels.maximum_backward if self.larger else kernels.minimum_backward)(g, x, y)
+
+    def backward(self, gg, x, y):
+        of_g, of_x, of_y = self.needs_input_grad
+        zero = gg * 0.0 if of_x or of_y else None
+        return apply(MaximumGradFunction(self.larger), gg, x, y) if of_g else None, zero if of_x else None, zero if of_y else None
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -598,7 +636,7 @@ class WhereFunction(Function):
         self.condition = condition
 
     def forward(self, x, y):
-        return np.where(self.condition, x, y)
+        return kernels.where(self.condition, x, y)
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
@@ -652,10 +690,23 @@ class ClampFunction(Function):
         return y if self.high is None else np.minimum(y, np.asarray(self.high).astype(x.dtype))
 
     def backward(self, g, x):
-        inside = None if self.low is None else x >= self.low
-        if self.high is not None:
-            inside = x <= self.high if inside is None else inside & (x <= self.high)
-        return where(inside, g, g.new_zeros(()))
+        return apply(ClampGradFunction(self.low, self.high), g, x)
+
+
+class ClampGradFunction(Function):
+    """g where low <= x <= high, else 0; only g has a gradient."""
+
+    reads = {"g": ("x",), "x": ()}
+
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def forward(self, g, x):
+        return kernels.clamp_backward(g, x, -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
+
+    def backward(self, gg, x):
+        of_g, of_x = self.needs_input_grad
+        return apply(ClampGradFunction(self.low, self.high), gg, x) if of_g else None, gg * 0.0 if of_x else None
 
 
 def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
@@ -694,7 +745,7 @@ def _compare(name: str, function: np.ufunc, x: Tensor | Number, y: Tensor | Numb
     dtype = result_type(x, y)
     a, b = (as_tensor_like(value, dtype)._array for value in (x, y))
     broadcast_shapes(a.shape, b.shape)
-    return from_array(np.asarray(function(a, b)))
+    return from_array(kernels.ufunc(function, a, b))
 
 
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -729,22 +780,22 @@ def ge(input: Tensor, other: Tensor | Number) -> Tensor:
 
 def isnan(input: Tensor) -> Tensor:
     """Whether each element is NaN."""
-    return from_array(np.asarray(np.isnan(input._array)))
+    return from_array(kernels.ufunc(np.isnan, input._array))
 
 
 def isinf(input: Tensor) -> Tensor:
     """Whether each element is infinite."""
-    return from_array(np.asarray(np.isinf(input._array)))
+    return from_array(kernels.ufunc(np.isinf, input._array))
 
 
 def isfinite(input: Tensor) -> Tensor:
     """Whether each element is neither NaN nor infinite."""
-    return from_array(np.asarray(np.isfinite(input._array)))
+    return from_array(kernels.ufunc(np.isfinite, input._array))
 
 
 def logical_not(input: Tensor) -> Tensor:
     """Whether each element is zero."""
-    return from_array(np.asarray(np.logical_not(input._array)))
+    return from_array(kernels.ufunc(np.logical_not, input._array))
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:

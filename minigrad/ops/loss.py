@@ -9,10 +9,11 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
+from minigrad._ext import elementwise
 from minigrad._ext import loss as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
-from minigrad.ops.elementwise import clamp, clamp_min, exp, log, log1p
+from minigrad.ops.elementwise import ClampGradFunction, clamp_min, exp, log, log1p
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import cast, reshape
 
@@ -325,11 +326,29 @@ class HuberFunction(Function):
         self.delta = delta
 
     def forward(self, x):
-        c = np.clip(x, -self.delta, self.delta)
-        return np.asarray(c * (x - c * x.dtype.type(0.5)))
+        return elementwise.huber(x, self.delta)
 
     def backward(self, g, x):
-        return g * clamp(x, -self.delta, self.delta)
+        return apply(HuberGradFunction(self.delta), g, x)
+
+
+class HuberGradFunction(Function):
+    """g clamp(x, -delta, delta)"""
+
+    reads = {"g": ("x",), "x": ("g", "x")}
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def forward(self, g, x):
+        return elementwise.huber_backward(g, x, self.delta)
+
+    def backward(self, gg, g, x):
+        of_g, of_x = self.needs_input_grad
+        return (
+            apply(HuberGradFunction(self.delta), gg, x) if of_g else None,
+            apply(ClampGradFunction(-self.delta, self.delta), gg * g, x) if of_x else None,
+        )
 
 
 def huber(x: Tensor, delta: float) -> Tensor:

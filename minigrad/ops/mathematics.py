@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad import _dtype
+from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad.ops.elementwise import (
     _floating,
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
 
 class AsinFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.arcsin(x)
+        return kernels.ufunc(np.arcsin, x)
 
     def backward(self, g, x):
         return g * rsqrt(1 - x * x)
@@ -56,8 +56,7 @@ def asin(input: Tensor) -> Tensor:
 
 class AcosFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.arccos(x)
+        return kernels.ufunc(np.arccos, x)
 
     def backward(self, g, x):
         return -g * rsqrt(1 - x * x)
@@ -72,7 +71,7 @@ class Atan2Function(Function):
     """The angle of the point (y, x); d = (g x, -g y) / (x^2 + y^2)"""
 
     def forward(self, x, y):
-        return np.arctan2(x, y)
+        return kernels.ufunc(np.arctan2, x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
@@ -89,8 +88,7 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
 
 class SinhFunction(Function):
     def forward(self, x):
-        with np.errstate(over="ignore"):
-            return np.sinh(x)
+        return kernels.ufunc(np.sinh, x)
 
     def backward(self, g, x):
         return g * cosh(x)
@@ -103,8 +101,7 @@ def sinh(input: Tensor) -> Tensor:
 
 class CoshFunction(Function):
     def forward(self, x):
-        with np.errstate(over="ignore"):
-            return np.cosh(x)
+        return kernels.ufunc(np.cosh, x)
 
     def backward(self, g, x):
         return g * sinh(x)
@@ -117,7 +114,7 @@ def cosh(input: Tensor) -> Tensor:
 
 class AsinhFunction(Function):
     def forward(self, x):
-        return np.arcsinh(x)
+        return kernels.ufunc(np.arcsinh, x)
 
     def backward(self, g, x):
         return g * rsqrt(x * x + 1)
@@ -130,8 +127,7 @@ def asinh(input: Tensor) -> Tensor:
 
 class AcoshFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.arccosh(x)
+        return kernels.ufunc(np.arccosh, x)
 
     def backward(self, g, x):
         return g * rsqrt(x * x - 1)
@@ -144,8 +140,7 @@ def acosh(input: Tensor) -> Tensor:
 
 class AtanhFunction(Function):
     def forward(self, x):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.arctanh(x)
+        return kernels.ufunc(np.arctanh, x)
 
     def backward(self, g, x):
         return g / (1 - x * x)
@@ -179,8 +174,7 @@ def rad2deg(input: Tensor) -> Tensor:
 
 class Exp2Function(Function):
     def forward(self, x):
-        with np.errstate(over="ignore"):
-            return np.exp2(x)
+        return kernels.ufunc(np.exp2, x)
 
     def backward(self, g, out):
         return g * (out * math.log(2.0))
@@ -195,8 +189,7 @@ class LogaddexpFunction(Function):
     """log(e^x + e^y); d = g sigmoid(x - y), g sigmoid(y - x)"""
 
     def forward(self, x, y):
-        with np.errstate(invalid="ignore"):
-            return np.logaddexp(x, y)
+        return kernels.logaddexp(x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
@@ -218,8 +211,7 @@ class LogitFunction(Function):
     """d log(x / (1 - x)) = g / (x (1 - x)), NaN outside [0, 1]"""
 
     def forward(self, x):
-        with np.errstate(all="ignore"):
-            return np.log(x / (1 - x))
+        return kernels.logit(x)
 
     def backward(self, g, x):
         return g / where(lt(x, 0) | gt(x, 1), math.nan, x * (1 - x))
@@ -237,8 +229,7 @@ class XlogyFunction(Function):
     reads = {"x": ("x", "y"), "y": ("x", "y")}
 
     def forward(self, x, y):
-        with np.errstate(all="ignore"):
-            return np.where((x == 0) & ~np.isnan(y), x.dtype.type(0), x * np.log(y))
+        return kernels.xlogy(x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
@@ -255,7 +246,7 @@ class HypotFunction(Function):
     """sqrt(x^2 + y^2)"""
 
     def forward(self, x, y):
-        return np.hypot(x, y)
+        return kernels.hypot(x, y)
 
     def backward(self, g, x, y, out):
         gx, gy = self.needs_input_grad
@@ -296,7 +287,7 @@ class FmaxFunction(Function):
         self.larger = larger
 
     def forward(self, x, y):
-        return np.fmax(x, y) if self.larger else np.fmin(x, y)
+        return kernels.ufunc(np.fmax if self.larger else np.fmin, x, y)
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
