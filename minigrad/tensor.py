@@ -423,7 +423,7 @@ class Tensor(TensorBase):
     def __itruediv__(self, other: Any) -> Tensor:
         return inplace.write(self, lambda x: hot.div(x, other), "div_")
 
-    def __ipow__(self, other: Any) -> Tensor:
+    def __ipow__(self, other: Any) -> Tensor:  # type: ignore[misc]
         return inplace.write(self, lambda x: elementwise.pow(x, other), "pow_")
 
     # Elementwise
@@ -780,7 +780,7 @@ class Tensor(TensorBase):
     var = reduce.var
 
 
-def _rebuild(cls: type, array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:
+def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:
     """Makes the tensor that was pickled."""
     new = cls.__new__(cls)
     new._set_array(array)

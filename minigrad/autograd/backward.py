@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 
-def _as_list(value: object) -> list:
+def _as_list(value: Any) -> list:
     return [value] if value is None or isinstance(value, TensorBase) else list(value)
 
 

@@ -119,8 +119,8 @@ class set_grad_enabled(_GradMode):
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        before = _set_grad_enabled(self.mode)
-        self._before.append(before if getattr(self, "_outside", None) is None else self._outside)
+        before, outside = _set_grad_enabled(self.mode), getattr(self, "_outside", None)
+        self._before.append(before if outside is None else outside)
         self._outside = None
 
     def __repr__(self) -> str:

@@ -96,7 +96,7 @@ class Sequential(_ModuleSequence):
         for name, module in named:
             self.add_module(name, module)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Any) -> Tensor:
         """Passes `input` through every module in turn."""
         for module in self._modules.values():
             input = module(input)

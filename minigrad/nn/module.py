@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, overload
 
 from minigrad._device import check_device
 from minigrad.autograd import no_grad
@@ -19,6 +19,8 @@ from minigrad.utils.hooks import RemovableHandle
 _EXTRA_STATE = "_extra_state"
 _TABLES = ("_parameters", "_buffers", "_modules")
 _Member = TypeVar("_Member")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result", covariant=True)
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -64,6 +66,18 @@ class _Replacing:
 
     def __call__(self, *args: Any) -> Any:
         return self.hook(*args)
+
+
+class _Forwarding(Protocol[_Arguments, _Result]):
+    @property
+    def forward(self) -> Callable[_Arguments, _Result]: ...
+
+
+class _CalledAsForward:
+    """Tells type checkers that a module is called with the arguments of its `forward` and gives what that gives."""
+
+    def __get__(self, module: _Forwarding[_Arguments, _Result], owner: Any = None) -> Callable[_Arguments, _Result]:
+        raise NotImplementedError("for type checkers alone")
 
 
 class Module:
@@ -114,7 +128,7 @@ class Module:
 
     # ---- calling
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         try:
             if self._hooked:
                 return self._call_watched(args, kwargs)
@@ -122,6 +136,8 @@ class Module:
         except Exception as error:
             locate(error, self)
             raise
+
+    __call__: _CalledAsForward = _call_impl  # type: ignore[assignment]
 
     def _call_watched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         observers = active_observers()

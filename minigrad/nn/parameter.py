@@ -157,7 +157,7 @@ def _refuse_methods() -> None:
 _refuse_methods()
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc,override]
     """A parameter whose shape is not known yet; `materialize` makes it a Parameter."""
 
     cls_to_become = Parameter
@@ -171,7 +171,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         pass
 
 
-class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[misc,override]
     """A buffer whose shape is not known yet; `materialize` makes it a Tensor."""
 
     __slots__ = ()

@@ -17,7 +17,7 @@ OptionalSize = int | None | Sequence[int | None]
 
 def _as_tuple(value: Size, n: int) -> tuple[int, ...]:
     """n times an int, or a sequence as it is."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
+    return tuple(value) if isinstance(value, Sequence) else (value,) * n
 
 
 class _MaxPool(Module):

@@ -73,7 +73,7 @@ class ExpandFunction(Function):
         return sum_to_size(g, self.source)
 
 
-def expand(input: Tensor, *sizes: int, size: Sequence[int] | None = None) -> Tensor:
+def expand(input: Tensor, *sizes: int | Sequence[int], size: Sequence[int] | None = None) -> Tensor:
     """A view in which dimensions of size 1 (and new leading ones) are repeated without a copy; -1 keeps a size.
 
     Raises RuntimeError where a size does not fit.
@@ -132,7 +132,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(expand(t, *shape) for t in tensors)
 
 
-def sum_to_size(input: Tensor, *size: int) -> Tensor:
+def sum_to_size(input: Tensor, *size: int | Sequence[int]) -> Tensor:
     """The sum over the dimensions in which `size` was broadcast to the input's shape: the adjoint of expand."""
     size = as_size(size, "sum_to_size")
     source = input._array.shape
@@ -189,7 +189,7 @@ def _can_view(array: np.ndarray, shape: tuple[int, ...]) -> bool:
     return np.may_share_memory(array.reshape(shape), array)
 
 
-def reshape(input: Tensor, *sizes: int, shape: Sequence[int] | None = None) -> Tensor:
+def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | None = None) -> Tensor:
     """The elements in order, in another shape; one size may be -1. A view where that is possible, otherwise a copy.
 
     Raises RuntimeError if the number of elements differs.
@@ -202,7 +202,7 @@ def reshape(input: Tensor, *sizes: int, shape: Sequence[int] | None = None) -> T
     return apply(ViewFunction(wanted), input if _can_view(input._array, wanted) else clone(input))
 
 
-def view(input: Tensor, *shape: int, size: Sequence[int] | None = None, dtype: _dtype.dtype | None = None) -> Tensor:
+def view(input: Tensor, *shape: int | Sequence[int], size: Sequence[int] | None = None, dtype: _dtype.dtype | None = None) -> Tensor:
     """reshape that never copies. Raises RuntimeError where only a copy would do. A dtype of the same size reinterprets the bytes."""
     if dtype is not None:
         return _view_as_dtype(input, dtype)
@@ -309,7 +309,7 @@ class PermuteFunction(Function):
         return apply(PermuteFunction(tuple(self.dims.index(d) for d in range(len(self.dims)))), g)
 
 
-def permute(input: Tensor, *order: int, dims: Sequence[int] | None = None) -> Tensor:
+def permute(input: Tensor, *order: int | Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """A view with the dimensions in this order. Raises RuntimeError unless each is named once."""
     wanted = as_size(order if dims is None else (dims,), "permute")
     if len(wanted) != input.ndim:
@@ -441,7 +441,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([reshape(x, 1, x._array.size) if x.ndim < 2 else x for x in tensors], 0)
 
 
-def repeat(input: Tensor, *sizes: int, repeats: Sequence[int] | None = None) -> Tensor:
+def repeat(input: Tensor, *sizes: int | Sequence[int], repeats: Sequence[int] | None = None) -> Tensor:
     """Copies of the tensor side by side: repeats[i] along dimension i, missing dimensions in front."""
     repeats = as_size(sizes if repeats is None else (repeats,), "repeat")
     if len(repeats) < input.ndim:
@@ -456,7 +456,7 @@ def repeat(input: Tensor, *sizes: int, repeats: Sequence[int] | None = None) -> 
     return reshape(clone(expand(reshape(input, paired), spread)), total)
 
 
-def tile(input: Tensor, *sizes: int, dims: Sequence[int] | None = None) -> Tensor:
+def tile(input: Tensor, *sizes: int | Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """repeat, with missing repeats taken as 1."""
     dims = as_size(sizes if dims is None else (dims,), "tile")
     return repeat(input, *((1,) * (input.ndim - len(dims)) + dims))
@@ -679,7 +679,7 @@ class FlipFunction(Function):
         return apply(FlipFunction(self.dims), g)
 
 
-def flip(input: Tensor, *order: int, dims: Sequence[int] | None = None) -> Tensor:
+def flip(input: Tensor, *order: int | Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """A copy with the order of these dimensions reversed."""
     return apply(FlipFunction(normalize_dims(as_size(order if dims is None else (dims,), "flip"), input.ndim)), input)
 

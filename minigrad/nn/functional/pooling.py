@@ -34,7 +34,7 @@ _TORCH_NAMES = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char
 # Checks
 
 
-def _ints(value: Size, n: int, function: str, argument: str) -> tuple[int, ...]:
+def _ints(value: Any, n: int, function: str, argument: str) -> tuple[int, ...]:
     """ntuple, with the usual case first: this is a good part of a small pooling's time."""
     return (value,) * n if type(value) is int else ntuple(value, n, function, argument)
 
@@ -437,7 +437,7 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: OptionalSize, return_
     return (pool.max_pool_with_indices if return_indices else pool.max_pool)(input, geometry, n)
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: Size) -> Tensor:
+def adaptive_avg_pool1d(input: Tensor, output_size: OptionalSize) -> Tensor:
     """Means of output_size windows: window o reaches from floor(o * L / output_size) to ceil((o + 1) * L / output_size).
 
     (N, C, L) or (C, L) to (N, C, output_size) or (C, output_size). Raises RuntimeError for a wrong rank, an empty dimension, or an
@@ -457,7 +457,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
     return _adaptive_avg_pool(3, input, output_size)
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: Size, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """Maxima of output_size windows, which lie as in adaptive_avg_pool1d; with return_indices also their int64 positions."""
     return _adaptive_max_pool(1, input, output_size, return_indices)
 

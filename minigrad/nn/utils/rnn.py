@@ -112,15 +112,15 @@ def pack_padded_sequence(
 
     Raises RuntimeError for lengths that rise where they must not, are not N, or are not in 1..T.
     """
-    lengths = as_tensor(lengths).long()
+    given = as_tensor(lengths).long()
     sorted_indices = None
     if not enforce_sorted:
-        lengths, sorted_indices = sort(lengths, descending=True)
+        given, sorted_indices = sort(given, descending=True)
         input = index_select(input, 0 if batch_first else 1, sorted_indices)
     if batch_first:
         input = transpose(input, 0, 1)
     longest, batch = input._array.shape[:2]
-    counts = lengths._array
+    counts = given._array
     if counts.shape != (batch,):
         raise RuntimeError(
             f"pack_padded_sequence: expected `len(lengths)` to be equal to batch_size, but got {counts.size} (batch_size={batch})"

@@ -89,7 +89,7 @@ def _contents(descriptor: int, size: int) -> Any:
     copy = np.empty(size, np.uint8)
     done = 0
     while done < size:
-        done += os.preadv(descriptor, [copy.data[done:]], done)
+        done += os.preadv(descriptor, [copy.data[done:]], done)  # type: ignore[list-item]
     return copy
 
 
