@@ -1006,7 +1006,7 @@ cdef class ContextNode(Function):
     cdef object run_backward(self, object g, bint create_graph):
         return self.run_rule(g)
 
-    def _begin(self, tensors: list) -> bool:
+    def _begin(self, tensors: tuple) -> bool:
         """Notes the ways of the gradients to the input tensors; gives whether the operation is recorded."""
         if not mg_grad_mode:
             return False
@@ -1535,6 +1535,10 @@ cdef object watched_backward(Function node, object g, bint create_graph):
         observer.begin_backward(node, g)
     try:
         gs = node.run_backward(g, create_graph)
+    except Exception as error:
+        for observer in observers:
+            observer.failed_backward(node, error)
+        raise
     finally:
         for observer in observers[::-1]:
             observer.end_backward(node, gs)

@@ -1,5 +1,7 @@
 """Gradients: where backward passes start, grad mode, and the checks of derivative rules."""
 
+from .anomaly_mode import detect_anomaly as detect_anomaly
+from .anomaly_mode import set_detect_anomaly as set_detect_anomaly
 from .backward import backward as backward
 from .backward import grad as grad
 from .function import Function as Function

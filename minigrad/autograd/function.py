@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad._ext.engine import ContextNode, TensorBase, _set_grad_enabled, apply, from_array, is_grad_enabled
 from minigrad._ext.engine import Function as Node
+from minigrad.autograd.observer import active_observers
 from minigrad.ops.inplace import take_place
 from minigrad.ops.shape import sum_to_size
 
@@ -192,7 +193,25 @@ class Function(metaclass=_FunctionMeta):
                 bound.apply_defaults()
             args = bound.args[len(first) :]
         ctx = cls._backward_cls()
-        tensors = [x for x in args if isinstance(x, TensorBase)]
+        observers = active_observers()
+        if not observers:
+            return cls._run(ctx, args, has_setup)
+        tensors, result = _tensors(args), None
+        for observer in observers:
+            observer.begin(ctx, tensors)
+        try:
+            result = cls._run(ctx, args, has_setup)
+        finally:
+            for observer in reversed(observers):
+                observer.end(
+                    ctx, tensors, None if result is None else _tensors(result if isinstance(result, tuple) else (result,))
+                )
+        return result
+
+    @classmethod
+    def _run(cls, ctx: BackwardCFunction, args: tuple[Any, ...], has_setup: bool) -> Any:
+        """forward, with the outputs put in their places in the graph."""
+        tensors = _tensors(args)
         ctx.needs_input_grad = tuple(isinstance(x, TensorBase) and x.requires_grad for x in args)
         recorded = ctx._begin(tensors)
         before = _set_grad_enabled(False)
@@ -218,6 +237,10 @@ class Function(metaclass=_FunctionMeta):
             ctx._keep(ctx.to_save)
         ctx.to_save = ctx.dirty_tensors = ctx.non_differentiable = ()
         return outputs if isinstance(result, tuple) else outputs[0]
+
+
+def _tensors(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x for x in values if isinstance(x, TensorBase))
 
 
 def _check_marked(ctx: BackwardCFunction, outputs: tuple[Any, ...]) -> None:

@@ -45,6 +45,9 @@ class Observer:
     def end_backward(self, node: Function, gradients: Any) -> None:
         """The rule of a node has ended; gradients: one, or a tuple, or None after an error."""
 
+    def failed_backward(self, node: Function, error: Exception) -> None:
+        """The rule of a node has raised; end_backward follows."""
+
     def enter(self, module: Module) -> None:
         """A module is called."""
 
