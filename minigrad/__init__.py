@@ -23,6 +23,7 @@ from . import jit as jit
 from . import mps as mps
 from . import nn as nn
 from . import optim as optim
+from . import profiler as profiler
 from . import random as random
 from . import utils as utils
 from . import version as version

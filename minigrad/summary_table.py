@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import statistics
 import time as clock
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -342,8 +341,13 @@ def _measure(twin: Module, inputs: list[Tensor], layers: _Layers) -> None:
         twin.zero_grad()
         runs.append(run)
     for path, row in layers.by_path.items():
-        row.seconds = statistics.median(run.forward[path] for run in runs[1:])
-        row.backward_seconds = statistics.median(run.backward[path] for run in runs[1:])
+        row.seconds = _median(run.forward[path] for run in runs[1:])
+        row.backward_seconds = _median(run.backward[path] for run in runs[1:])
+
+
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
 
 
 # ---- printing

@@ -5,6 +5,7 @@ The profiler, the summary and anomaly mode are observers. While there is none, a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +54,42 @@ class Observer:
 
     def leave(self, module: Module, result: Any) -> None:
         """The call of a module has ended; result: None after an error."""
+
+    def open(self, label: str) -> None:
+        """A stretch of code with a name starts: see record_function."""
+
+    def close(self, label: str) -> None:
+        """A stretch of code with a name has ended."""
+
+
+class record_function:
+    """Names a stretch of code for a profiler: `with record_function("loading"): ...`, or `@record_function("loading")`.
+
+    Costs next to nothing while nobody watches.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._told: list[tuple[Observer, ...]] = []
+
+    def __enter__(self) -> Self:
+        told = tuple(_active)
+        self._told.append(told)
+        for observer in told:
+            observer.open(self.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for observer in reversed(self._told.pop()):
+            observer.close(self.name)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def named(*args: Any, **keywords: Any) -> Any:
+            with record_function(self.name):
+                return function(*args, **keywords)
+
+        return named
 
 
 def active_observers() -> tuple[Observer, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad._ext.engine import from_array
 from minigrad.autograd import enable_grad
+from minigrad.autograd.observer import active_observers, record_function
 from minigrad.nn.module import clear_grad
 from minigrad.tensor import Tensor
 from minigrad.utils.hooks import RemovableHandle
@@ -186,11 +187,18 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self._steps_taken += 1
-        for group in self.param_groups:
-            self._update(group)
+        if active_observers():
+            with record_function(f"Optimizer.step#{type(self).__name__}.step"):
+                self._update_all()
+        else:
+            self._update_all()
         for hook in self._step_post_hooks.values():
             hook(self, args, {})
         return loss
+
+    def _update_all(self) -> None:
+        for group in self.param_groups:
+            self._update(group)
 
     def _update(self, group: dict[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} defines neither step() nor _update()")
