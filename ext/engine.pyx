@@ -1406,7 +1406,7 @@ cdef class Walk:
                 continue
             if (target in self.useful) if isinstance(target, Function) else (id(target) in self.wanted):
                 mask |= (<unsigned long> 1) << (i & 63)
-        if not node.running:
+        if mask and not node.running:
             node.mask = mask
         return mask != 0
 

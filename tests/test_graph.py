@@ -449,6 +449,16 @@ def test_grad_frees_the_graph_unless_told(lib):
         lib.autograd.grad(y, x)
 
 
+def test_a_gradient_for_an_intermediate_tensor_leaves_its_node_whole(lib):
+    w = lib.tensor([2.0], requires_grad=True)
+    fast = w * 2
+    for _ in range(2):  # two steps of gradient descent, differentiated through
+        (g,) = lib.autograd.grad((fast**2).sum(), fast, create_graph=True, only_inputs=True)
+        fast = fast - 0.25 * g
+    fast.sum().backward()
+    assert w.grad.item() == 0.5  # fast = 2 w / 2 / 2
+
+
 def test_create_graph_keeps_the_graph(lib):
     x = leaf(lib)
     y = (x * x * x).sum()

@@ -82,6 +82,7 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -90,6 +91,8 @@ def grad(
 
     Raises RuntimeError for an input that does not require grad or (unless allow_unused) was not used.
     """
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported (nor is it in PyTorch any more); use backward()")
     if is_grads_batched:
         raise NotImplementedError("grad: is_grads_batched=True is not implemented; call grad() once for each gradient")
     if allow_unused is None:
