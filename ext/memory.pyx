@@ -130,7 +130,7 @@ def memory_stats() -> dict:
     """How the memory of large arrays (64 KB and more) stands, in bytes.
 
     allocated: in use by arrays now. peak_allocated: the most that ever was, since the start or reset_peak_memory_stats().
-    cached: freed, and kept for the next array of its size. cache_limit: the most that is kept, 0 where caching is off.
+    cached: freed, and kept for the next array of about its size. cache_limit: the most that is kept, 0 where caching is off.
     reused, fresh: how many arrays were made of cached memory, and of new. Sizes are rounded up to four steps a power of two.
     """
     return {
@@ -156,8 +156,8 @@ def empty_cache() -> None:
 def set_cache_limit(bytes) -> int:
     """Sets how many bytes of freed memory are kept for reuse at most, and returns what it was; 0 keeps nothing.
 
-    By default a quarter of the machine's memory. Independently of it, memory in use and cached together stay within 5/4 of the most
-    that was ever in use (plus 32 MB). Raises TypeError for anything but an int, ValueError for a negative one. Without effect where
+    By default a quarter of the machine's memory. Independently of it, memory in use and cached together stay within 9/8 of the most
+    that was ever in use (plus 16 MB). Raises TypeError for anything but an int, ValueError for a negative one. Without effect where
     caching is off: with MINIGRAD_CACHING_ALLOCATOR=0 in the environment, under valgrind or a sanitizer, and in a debug build.
     """
     if not isinstance(bytes, int) or isinstance(bytes, bool):

@@ -1,7 +1,7 @@
 /* A caching allocator for large arrays, in the form of a memory handler of numpy's (NEP 49).
 
    A fresh page costs about a microsecond at its first touch: more than most kernels need to fill it. So a freed block is kept for the
-   next request of its size class (four classes a power of two), the most recently freed first. What is kept is bounded twice: by
+   next request of its size class (four classes a power of two) or of one somewhat smaller, the most recently freed first. What is kept is bounded twice: by
    `limit` bytes, and so that live and kept blocks together stay near the largest total that was ever live at once; beyond either the
    block that has waited longest goes back to the system. A program whose shapes change at every step thus needs little more memory
    than it would without a cache.
@@ -28,7 +28,8 @@
 #define MG_HUGE_PAGE ((size_t)2 << 20)
 #define MG_SMALLEST_CLASS ((size_t)1 << 16)         /* what is smaller is not kept */
 #define MG_CLASSES 160
-#define MG_SLACK ((size_t)32 << 20)
+#define MG_FIT 5                                    /* a request takes a kept block of its class or of one of the next four */
+#define MG_SLACK ((size_t)16 << 20)
 
 typedef struct mg_block {
     size_t capacity;                    /* bytes of data */
@@ -144,14 +145,16 @@ static void mg_shrink_to(size_t bytes) {
 static mg_block *mg_get(size_t bytes, int *is_zero) {
     int size_class;
     const size_t capacity = mg_class_of(bytes, &size_class);
-    mg_block *block = size_class < 0 ? NULL : mg_memory.kept[size_class];
+    mg_block *block = NULL;
     *is_zero = 0;
+    if (size_class >= 0)
+        for (int i = size_class; i < size_class + MG_FIT && !block; i++) block = mg_memory.kept[i];
     if (block) {
         mg_take(block);
         mg_memory.reused++;
     } else {
         const size_t peak = mg_memory.live + capacity > mg_memory.peak ? mg_memory.live + capacity : mg_memory.peak;
-        const size_t room = peak + peak / 4 + MG_SLACK - mg_memory.live;
+        const size_t room = peak + peak / 8 + MG_SLACK - mg_memory.live;
         mg_shrink_to(room > capacity ? room - capacity : 0);
         block = mg_system_new(capacity, size_class);
         if (!block) {
@@ -160,9 +163,9 @@ static mg_block *mg_get(size_t bytes, int *is_zero) {
         }
         if (!block) return NULL;
         *is_zero = block->mapped;
-        mg_memory.fresh++;
+        if (size_class >= 0) mg_memory.fresh++;
     }
-    mg_memory.live += capacity;
+    mg_memory.live += block->capacity;
     if (mg_memory.live > mg_memory.peak) mg_memory.peak = mg_memory.live;
     return block;
 }
