@@ -1,9 +1,22 @@
 /* The optimizers' updates, each one pass over a parameter and its state. Compiled through multiversion.h: see there for REAL and NAME.
 
    All arrays have n elements. Hyperparameters come as double and are rounded to REAL once, as PyTorch does. `maximize` is 0 or 1.
-   The work is cut into blocks of fixed size, so that the bits do not depend on the number of threads. */
+   The work is cut into blocks of fixed size, so that the bits do not depend on the number of threads.
+
+   Results below the smallest normal number are flushed to zero: the momentum of a weight whose gradient has become zero (a unit that
+   died) would else shrink to such a number, stay there for ever, and slow every step down tenfold. */
 
 #define MG_OPTIM_BLOCK 8192
+
+#if defined(__SSE2__)
+#define MG_FLUSH_TO_ZERO(...)                       \
+    const unsigned int mode = _mm_getcsr();         \
+    _mm_setcsr(mode | 0x8000);                      \
+    __VA_ARGS__                                     \
+    _mm_setcsr(mode);
+#else
+#define MG_FLUSH_TO_ZERO(...) __VA_ARGS__
+#endif
 
 /* Runs the statements for i in [0, n). */
 #define MG_EACH(...)                                                                               \
@@ -12,8 +25,7 @@
     for (int64_t block = 0; block < blocks; block++) {                                             \
         const int64_t start = block * MG_OPTIM_BLOCK;                                              \
         const int64_t stop = start + MG_OPTIM_BLOCK < n ? start + MG_OPTIM_BLOCK : n;              \
-        _Pragma("omp simd")                                                                        \
-        for (int64_t i = start; i < stop; i++) { __VA_ARGS__ }                                      \
+        MG_FLUSH_TO_ZERO(_Pragma("omp simd") for (int64_t i = start; i < stop; i++) { __VA_ARGS__ })  \
     }
 
 /* The gradient with weight decay. Without any, nothing is multiplied: an infinite parameter stays infinite. */
@@ -118,4 +130,5 @@ static void NAME(optim_adadelta)(REAL *p, const REAL *g, REAL *s, REAL *t, int64
 
 #undef MG_EACH
 #undef MG_D
+#undef MG_FLUSH_TO_ZERO
 #undef MG_OPTIM_BLOCK
