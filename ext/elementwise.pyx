@@ -144,11 +144,16 @@ cdef extern from "elementwise.h" nogil:
 
 cdef cnp.ndarray contiguous(object x, str name):
     """x as an aligned C-contiguous array of float32 or float64."""
+    cdef int typenum
+    if type(x) is np.ndarray:
+        typenum = cnp.PyArray_TYPE(<cnp.ndarray> x)
+        if (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x):
+            return <cnp.ndarray> x
     if isinstance(x, np.generic):
         x = np.asarray(x)
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{name} expects a numpy array, but got {type(x).__name__}")
-    cdef int typenum = cnp.PyArray_TYPE(<cnp.ndarray> x)
+    typenum = cnp.PyArray_TYPE(<cnp.ndarray> x)
     if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64:
         raise TypeError(f"{name} expects a float32 or float64 array, but got {x.dtype}")
     return cnp.PyArray_FROMANY(x, typenum, 0, 0, cnp.NPY_ARRAY_CARRAY_RO)
@@ -669,12 +674,12 @@ def log1p(x):
     return unary(x, "log1p", LOG1P, TRANSCENDENTAL)
 
 
-def tanh(x):
+cpdef cnp.ndarray tanh(object x):
     """The hyperbolic tangent."""
     return unary(x, "tanh", TANH, TRANSCENDENTAL)
 
 
-def sigmoid(x):
+cpdef cnp.ndarray sigmoid(object x):
     """1 / (1 + e^-x)."""
     return unary(x, "sigmoid", SIGMOID, TRANSCENDENTAL)
 
@@ -684,7 +689,7 @@ def erf(x):
     return unary(x, "erf", ERF, TRANSCENDENTAL)
 
 
-def relu(x):
+cpdef cnp.ndarray relu(object x):
     """max(x, 0)."""
     return unary(x, "relu", RELU, MOVE)
 
@@ -784,17 +789,17 @@ def abs_backward(g, x):
     return backward(g, x, "abs_backward", ABS_BACKWARD, CHEAP)
 
 
-def tanh_backward(g, out):
+cpdef cnp.ndarray tanh_backward(object g, object out):
     """g (1 - out^2)."""
     return backward(g, out, "tanh_backward", TANH_BACKWARD, CHEAP)
 
 
-def sigmoid_backward(g, out):
+cpdef cnp.ndarray sigmoid_backward(object g, object out):
     """g out (1 - out)."""
     return backward(g, out, "sigmoid_backward", SIGMOID_BACKWARD, CHEAP)
 
 
-def relu_backward(g, out):
+cpdef cnp.ndarray relu_backward(object g, object out):
     """g where out > 0, 0 elsewhere."""
     return backward(g, out, "relu_backward", RELU_BACKWARD, CHEAP)
 

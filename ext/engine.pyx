@@ -751,6 +751,19 @@ cdef raise_modified(Function node, TensorBase kept, long expected):
     )
 
 
+cdef inline void stamp_out(Function node, TensorBase out) noexcept:
+    node.saved_out = out._array
+    node.out_versions = (shared_version(out), out.version.value)
+
+
+cdef int keep_out(Function node, TensorBase out) except -1:
+    """Keeps the output for a compiled rule, stamped with its version; unpack_out gives it back."""
+    stamp_out(node, out)
+    if saving_hooks_were_used and mg_saving_hooks != NULL:
+        pack(node)
+    return 0
+
+
 cdef object unpack_out(Function node, bint create_graph):
     """The saved output, bound to its own node again when the gradient is to be differentiated. None if no gradient reads it."""
     cdef Py_ssize_t i
@@ -922,8 +935,7 @@ cdef record(Function node, tuple inputs, object outs, tuple keeps):
         if cnp.PyArray_ISFLOAT(out._array):
             out.node = node
         if keeps_out:
-            node.saved_out = out._array
-            node.out_versions = (shared_version(out), out.version.value)
+            stamp_out(node, out)
     if saving_hooks_were_used and mg_saving_hooks != NULL:
         pack(node)
 

@@ -79,3 +79,5 @@ cdef TensorBase wrap(cnp.ndarray array)
 cdef bint needs_grad(TensorBase t) except -1
 cdef object edge_of(TensorBase t)
 cdef void attach(TensorBase out, Function node, tuple edges) noexcept
+cdef int keep_out(Function node, TensorBase out) except -1
+cdef object unpack_out(Function node, bint create_graph)

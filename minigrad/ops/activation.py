@@ -1,4 +1,4 @@
-"""Activations beyond tanh and sigmoid (which are in elementwise.py): a fused kernel forward, a fused kernel backward.
+"""Activations: a fused kernel forward, a fused kernel backward. The nodes of relu, sigmoid and tanh are compiled (ext/hot_activation.pyx).
 
 Each activation f is two nodes: XFunction computes f(x), XGradFunction computes g f'(x). The second is differentiable again, for
 derivatives of any order: in g it is linear, and in x its derivative is g f''(x), written in elementary operations. For piecewise
@@ -15,6 +15,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import normalize_dim
 from minigrad._ext import elementwise as kernels
+from minigrad._ext import hot_activation
 from minigrad._ext.engine import Function, TensorBase, apply
 from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
 from minigrad.ops.inplace import write
@@ -63,28 +64,16 @@ class CurveGradFunction(Function):
 # Straight pieces
 
 
-class ReluFunction(Function):
-    def forward(self, x):
-        return kernels.relu(x)
-
-    def backward(self, g, out):
-        return apply(ReluGradFunction(), g, out)
-
-
-class ReluGradFunction(LinearPiecesGradFunction):
-    """x stands for relu's output here: it is positive where the input is."""
-
-    def forward(self, g, x):
-        return kernels.relu_backward(g, x)
-
-
 def relu(input: Tensor) -> Tensor:
     """max(x, 0), NaN for NaN; the gradient at 0 is 0. Integers stay integers."""
-    if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
-        if input.dtype is _dtype.bool:
-            raise RuntimeError("Boolean inputs not supported for relu")
-        return clamp(input, min=0)
-    return apply(ReluFunction(), _float_input(input, "relu"))
+    out = hot_activation.try_relu(input)
+    if out is not None:
+        return out
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"relu(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    if input.dtype is _dtype.bool:
+        raise RuntimeError("Boolean inputs not supported for relu")
+    return clamp(input, min=0)
 
 
 def relu_(input: Tensor) -> Tensor:

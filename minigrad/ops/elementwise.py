@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._ext import elementwise as kernels
-from minigrad._ext import hot
+from minigrad._ext import hot, hot_activation
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad.ops.shape import broadcast_shapes, cast, clone, expand
 
@@ -517,56 +517,16 @@ def atan(input: Tensor) -> Tensor:
     return apply(AtanFunction(), _floating(input, "atan"))
 
 
-class TanhFunction(Function):
-    def forward(self, x):
-        return kernels.tanh(x)
-
-    def backward(self, g, out):
-        return apply(TanhGradFunction(), g, out)
-
-
-class TanhGradFunction(Function):
-    """g (1 - y^2), y a tanh"""
-
-    reads = {"g": ("y",), "y": ("g", "y")}
-
-    def forward(self, g, y):
-        return kernels.tanh_backward(g, y)
-
-    def backward(self, gg, g, y):
-        of_g, of_y = self.needs_input_grad
-        return apply(TanhGradFunction(), gg, y) if of_g else None, gg * g * y * -2.0 if of_y else None
-
-
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent."""
-    return apply(TanhFunction(), _floating(input, "tanh"))
-
-
-class SigmoidFunction(Function):
-    def forward(self, x):
-        return kernels.sigmoid(x)
-
-    def backward(self, g, out):
-        return apply(SigmoidGradFunction(), g, out)
-
-
-class SigmoidGradFunction(Function):
-    """g y (1 - y), y a sigmoid"""
-
-    reads = {"g": ("y",), "y": ("g", "y")}
-
-    def forward(self, g, y):
-        return kernels.sigmoid_backward(g, y)
-
-    def backward(self, gg, g, y):
-        of_g, of_y = self.needs_input_grad
-        return apply(SigmoidGradFunction(), gg, y) if of_g else None, gg * g * (1 - y * 2.0) if of_y else None
+    out = hot_activation.try_tanh(input)
+    return hot_activation.try_tanh(_floating(input, "tanh")) if out is None else out
 
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-input))"""
-    return apply(SigmoidFunction(), _floating(input, "sigmoid"))
+    out = hot_activation.try_sigmoid(input)
+    return hot_activation.try_sigmoid(_floating(input, "sigmoid")) if out is None else out
 
 
 class ErfFunction(Function):
