@@ -125,7 +125,14 @@ class BuildExt(build_ext):
 
     def build_extensions(self) -> None:
         compile_flags, link_flags = openmp_flags(list(self.compiler.compiler_so[:1]))
+        objects = []
+        if compile_flags and sys.platform == "linux":  # a linker with --wrap
+            objects = self.compiler.compile(
+                ["ext/serial_region.c"], self.build_temp, extra_postargs=["-O2", "-fPIC", "-std=gnu11", *compile_flags]
+            )
+            link_flags = [*link_flags, "-Wl,--wrap=GOMP_parallel"]
         for extension in self.extensions:
+            extension.extra_objects = [*extension.extra_objects, *objects]
             extension.extra_compile_args = [*extension.extra_compile_args, *compile_flags]
             extension.extra_link_args = [*extension.extra_link_args, *link_flags]
         super().build_extensions()

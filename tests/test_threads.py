@@ -185,3 +185,26 @@ def test_show_config_tells_the_instruction_set(level):
         assert shown in ("x86-64-v2", "generic")
     if level == "v9":  # unknown, so ignored
         assert shown == threads.instruction_set() or "MINIGRAD_ISA" in os.environ
+
+
+@pytest.mark.skipif(not (sys.platform == "linux" and threads.openmp_version()), reason="Linux with OpenMP")
+def test_a_region_of_one_thread_makes_no_threads():
+    """Each kernel below the threshold, and each kernel of a single-threaded library, runs on the caller's thread alone."""
+    result = run_script(
+        """
+        import os
+        import minigrad as mg
+        mg.set_num_threads(1)
+        x = mg.ones((2, 3, 12, 12), requires_grad=True)
+        w = mg.ones((4, 3, 3, 3), requires_grad=True)
+        net = mg.nn.Sequential(mg.nn.BatchNorm2d(4), mg.nn.ReLU(), mg.nn.MaxPool2d(2), mg.nn.Flatten(), mg.nn.Linear(100, 3))
+        optimizer = mg.optim.Adam(net.parameters())
+        for _ in range(20):
+            optimizer.zero_grad()
+            mg.nn.functional.cross_entropy(net(mg.nn.functional.conv2d(x, w)), mg.tensor([0, 2])).backward()
+            optimizer.step()
+        print(len(os.listdir("/proc/self/task")))
+        """,
+        OPENBLAS_NUM_THREADS="1",
+    )
+    assert result.stdout.split() == ["1"], result.stderr
