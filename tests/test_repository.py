@@ -243,7 +243,8 @@ def tracked_files():
 
 def test_nothing_generated_is_in_git():
     generated = {".c", ".so", ".o", ".pyc", ".pyd", ".html"}
-    assert [str(path) for path in tracked_files() if path.suffix in generated] == []
+    by_hand = {"ext/serial_region.c"}
+    assert [str(path) for path in tracked_files() if path.suffix in generated and path.as_posix() not in by_hand] == []
 
 
 def test_no_unfinished_business():
