@@ -68,10 +68,13 @@ from .autograd.anomaly_mode import is_anomaly_check_nan_enabled as is_anomaly_ch
 from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
 from .creation import arange as arange
 from .creation import as_tensor as as_tensor
+from .creation import asarray as asarray
 from .creation import empty as empty
 from .creation import empty_like as empty_like
 from .creation import eye as eye
+from .creation import from_dlpack as from_dlpack
 from .creation import from_numpy as from_numpy
+from .creation import frombuffer as frombuffer
 from .creation import full as full
 from .creation import full_like as full_like
 from .creation import linspace as linspace

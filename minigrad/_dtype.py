@@ -66,7 +66,7 @@ def from_numpy(np_dtype: np.dtype) -> dtype:
     if found is None:
         supported = ", ".join(t.name for t in ALL)
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{np.dtype(np_dtype).name}. The only supported types are: {supported}."
+            f"can't convert np.ndarray of type numpy.{np.dtype(np_dtype).type.__name__}. The only supported types are: {supported}."
         )
     return found
 

@@ -86,16 +86,26 @@ def tensor(
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
-    """A tensor that shares the array's memory. Raises TypeError for a dtype that tensors cannot have, ValueError for negative strides."""
+    """A tensor that shares the array's memory; it cannot be written to if the array cannot.
+
+    A write to the array is not seen by the tensor's version counter. Raises TypeError for what is no array or has a dtype that
+    tensors cannot have; ValueError for another byte order than the machine's, or strides that are negative or no multiples of the
+    element's size, as fields of structures have.
+    """
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    dtype = _dtype.from_numpy(ndarray.dtype.newbyteorder("=") if ndarray.dtype.isnative else ndarray.dtype)
+        module = "numpy." if isinstance(ndarray, np.generic) else ""
+        raise TypeError(f"expected np.ndarray (got {module}{type(ndarray).__name__})")
     if not ndarray.dtype.isnative:
         raise ValueError("given numpy array has byte order different from the native byte order. Conversion is not supported.")
+    dtype = _dtype.from_numpy(ndarray.dtype)
     if any(stride < 0 for stride in ndarray.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not supported. "
             "(You can probably work around this by making a copy of your array with array.copy().)"
+        )
+    if any(stride % ndarray.itemsize for stride in ndarray.strides):
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
         )
     return from_array(np.asarray(ndarray).view(dtype.np))
 
@@ -108,6 +118,119 @@ def as_tensor(data: Any, dtype: DType | None = None, device: object = None) -> T
     if isinstance(data, np.ndarray) and (dtype is None or dtype.np == data.dtype):
         return from_numpy(data)
     return tensor(data, dtype=dtype)
+
+
+def frombuffer(buffer: Any, *, dtype: DType, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A 1-d tensor that shares the memory of an object with Python's buffer protocol: `count` elements from byte `offset` on.
+
+    All that is there for a negative count. It cannot be written to if the buffer cannot. Raises ValueError for an object without
+    that protocol, an empty buffer or count, or a part that is not within the buffer or no whole number of elements.
+    """
+    dtype = _dtype.check(dtype, "frombuffer")
+    try:
+        size = memoryview(buffer).nbytes
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
+    if size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
+    if not 0 <= offset < size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1"
+        )
+    if count < 0:
+        if (size - offset) % dtype.itemsize:
+            raise ValueError(
+                f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
+                f"({dtype.itemsize})"
+            )
+    elif offset + count * dtype.itemsize > size:
+        raise ValueError(
+            f"requested buffer length ({count} * {dtype.itemsize} bytes) after offset ({offset} bytes) must not be greater than "
+            f"actual buffer length ({size} bytes)"
+        )
+    return _finish(np.frombuffer(buffer, dtype.np, max(count, -1), offset), requires_grad)
+
+
+class _Capsule:
+    """What np.from_dlpack takes, around a DLPack capsule of the CPU's memory."""
+
+    def __init__(self, capsule: Any) -> None:
+        self._capsule = capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self._capsule
+
+
+def _is_capsule(obj: Any) -> bool:
+    return type(obj).__name__ == "PyCapsule"
+
+
+def from_dlpack(ext_tensor: Any, *, device: object = None, copy: bool | None = None) -> Tensor:
+    """A tensor in the memory of another library's array (one with `__dlpack__`, or a DLPack capsule), or with `copy` a copy.
+
+    It cannot be written to if the array cannot. Raises RuntimeError for another object, TypeError for a dtype that tensors cannot
+    have, ValueError for strides that they cannot have, and what the other library raises, as for a tensor that requires grad.
+    """
+    check_device(device)
+    if not _is_capsule(ext_tensor) and not hasattr(ext_tensor, "__dlpack__"):
+        raise RuntimeError(
+            f"from_dlpack: expected an object with __dlpack__, or a capsule, but got {type(ext_tensor).__name__}"
+        )
+    array = np.from_dlpack(_Capsule(ext_tensor) if _is_capsule(ext_tensor) else ext_tensor)
+    return from_numpy(array.copy() if copy else array)
+
+
+def asarray(
+    obj: Any,
+    *,
+    dtype: DType | None = None,
+    device: object = None,
+    copy: bool | None = None,
+    requires_grad: bool | None = None,
+) -> Tensor:
+    """A tensor of a tensor, an array, an object with `__dlpack__`, a DLPack capsule, a buffer (bytes, ...), numbers or sequences.
+
+    It shares memory, and a tensor's graph, unless it is of numbers, `dtype` is another one, or `copy` is True; ValueError if it
+    must not be copied (False) but has to be. The bytes of a buffer are read as `dtype`, float32 unless given. A tensor's
+    `requires_grad` stays unless given; False detaches. Other errors as those of `tensor`, `frombuffer` and `from_dlpack`.
+    """
+    check_device(device)
+    if dtype is not None:
+        dtype = _dtype.check(dtype, "asarray")
+    source = _alias(obj, dtype)
+    if source is None:
+        if copy is False:
+            raise ValueError("asarray: can't alias a number or an arbitrary sequence into a tensor; leave out copy=False")
+        return _finish(_array_of(obj, dtype), bool(requires_grad))
+    if dtype is not None and source.dtype is not dtype:
+        if copy is False:
+            raise ValueError(f"asarray: can't alias a tensor with dtype {source.dtype} into dtype {dtype}")
+        source = source.to(dtype)
+    elif copy:
+        source = source.clone()
+    if requires_grad is False:
+        return source.detach() if source.requires_grad else source
+    return source.requires_grad_() if requires_grad and not source.requires_grad else source
+
+
+def _alias(obj: Any, dtype: DType | None) -> Tensor | None:
+    """A tensor in the memory of the object; None for numbers and sequences of them."""
+    if isinstance(obj, TensorBase):
+        return obj  # type: ignore[return-value]
+    if isinstance(obj, np.ndarray):
+        return from_numpy(obj)
+    if _is_capsule(obj) or hasattr(obj, "__dlpack__"):
+        return from_dlpack(obj)
+    if isinstance(obj, (int, float, str, list, tuple, np.generic)):
+        return None
+    try:
+        memoryview(obj)
+    except TypeError:
+        return None
+    return frombuffer(obj, dtype=_dtype.get_default_dtype() if dtype is None else dtype)
 
 
 def _numpy_dtype(dtype: DType | None, function: str) -> np.dtype:

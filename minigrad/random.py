@@ -290,7 +290,9 @@ def randn(
 ) -> Tensor:
     """A tensor of the given size, drawn from the normal distribution with mean 0 and variance 1. Raises as `rand` does."""
     check_device(device)
-    values = _draw_normal(_shape(sizes if size is None else (size,), "randn"), _out_dtype(out, dtype, "randn"), 0, None, generator)
+    values = _draw_normal(
+        _shape(sizes if size is None else (size,), "randn"), _out_dtype(out, dtype, "randn"), 0, None, generator
+    )
     return _finish(values, out, requires_grad)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from minigrad._device import device as Device
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import engine, hot
 from minigrad._ext.engine import TensorBase
+from minigrad._ufunc import array_ufunc
 from minigrad.autograd.backward import backward
 from minigrad.ops import activation, arrange, elementwise, index, inplace, linalg, loss, mathematics, reduce, shape
 
@@ -62,7 +64,7 @@ class Tensor(TensorBase):
     """
 
     __slots__ = ()
-    __array_ufunc__ = None
+    __array_ufunc__ = array_ufunc
     __array_priority__ = 1000
 
     def __init__(self, *args: Any) -> None:
@@ -182,15 +184,22 @@ class Tensor(TensorBase):
     def __bool__(self) -> bool:
         if self._array.size != 1:
             raise RuntimeError(
-                "Boolean value of Tensor with " + ("no" if self._array.size == 0 else "more than one") + " value is ambiguous"
+                "Boolean value of Tensor with "
+                + ("no values" if self._array.size == 0 else "more than one value")
+                + " is ambiguous"
             )
         return bool(self._array.reshape(())[()])
 
+    def _one(self) -> Any:
+        if self._array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self._array.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._one())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._one())
 
     def __index__(self) -> int:
         if self._array.dtype.kind not in "iub" or self._array.size != 1:
@@ -234,9 +243,26 @@ class Tensor(TensorBase):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
+        if dtype is None or array.dtype == dtype:
+            return array.copy() if copy else array
+        if copy is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested: the tensor has another dtype")
+        return array.astype(dtype)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        if self.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self._array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
@@ -247,16 +273,14 @@ class Tensor(TensorBase):
             return memo[id(self)]
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        new._set_array(self._array.copy())
+        new._set_array(self._array.copy(order="K"))
         new.requires_grad = self.requires_grad
         if self.grad is not None:
             new.grad = self.grad.__deepcopy__(memo)
-        new.__dict__.update(self.__dict__)
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return new
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if not self.is_leaf:
-            raise RuntimeError("only leaf tensors can be pickled; detach() it first")
         return _rebuild, (type(self), np.asarray(self._array, order="C"), self.requires_grad, dict(self.__dict__))
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:

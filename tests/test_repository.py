@@ -33,6 +33,7 @@ LAYERS = [
     ("minigrad._device", 0),
     ("minigrad._arguments", 1),
     ("minigrad._repr", 1),
+    ("minigrad._ufunc", 1),
     ("minigrad.autograd", 1),
     ("minigrad.ops", 1),
     ("minigrad.creation", 1),

@@ -578,7 +578,11 @@ class MaximumGradFunction(Function):
     def backward(self, gg, x, y):
         of_g, of_x, of_y = self.needs_input_grad
         zero = gg * 0.0 if of_x or of_y else None
-        return apply(MaximumGradFunction(self.larger), gg, x, y) if of_g else None, zero if of_x else None, zero if of_y else None
+        return (
+            apply(MaximumGradFunction(self.larger), gg, x, y) if of_g else None,
+            zero if of_x else None,
+            zero if of_y else None,
+        )
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -645,7 +649,9 @@ class ClampFunction(Function):
 
     def forward(self, x):
         if x.dtype.kind == "f" and self.low == self.low and self.high == self.high:  # not for NaN
-            return kernels.hardtanh(x, -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
+            return kernels.hardtanh(
+                x, -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
+            )
         y = x if self.low is None else np.maximum(x, np.asarray(self.low).astype(x.dtype))
         return y if self.high is None else np.minimum(y, np.asarray(self.high).astype(x.dtype))
 
@@ -662,7 +668,9 @@ class ClampGradFunction(Function):
         self.low, self.high = low, high
 
     def forward(self, g, x):
-        return kernels.clamp_backward(g, x, -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
+        return kernels.clamp_backward(
+            g, x, -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
+        )
 
     def backward(self, gg, x):
         of_g, of_x = self.needs_input_grad

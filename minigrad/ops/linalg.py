@@ -486,7 +486,9 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """The n-th power of square matrices. Raises NotImplementedError for a negative n: there is no inverse."""
     if input.ndim < 2 or input._array.shape[-1] != input._array.shape[-2]:
-        raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but got shape {list(input._array.shape)}")
+        raise RuntimeError(
+            f"linalg.matrix_power: A must be batches of square matrices, but got shape {list(input._array.shape)}"
+        )
     if n < 0:
         raise NotImplementedError(f"matrix_power: a negative power ({n}) needs an inverse, which is not implemented")
     if n == 1:

@@ -147,7 +147,7 @@ class _Target:
         self.shape = target.shape
         self.weight = None if weight is None else np.ascontiguousarray(weight)
         self.ignore, self.reduction = ignore, reduction
-        self.scale = 1.0                 # what the sum of the losses is multiplied by; for the mean it depends on the target alone
+        self.scale = 1.0  # what the sum of the losses is multiplied by; for the mean it depends on the target alone
 
     def reduce(self, losses: np.ndarray, total: float, weights: float) -> np.ndarray:
         if self.reduction == "none":
@@ -190,8 +190,16 @@ class CrossEntropyGradFunction(Function):
         t = self.target
         out = empty_array(x.shape, x.dtype)
         kernels.cross_entropy_backward(
-            np.ascontiguousarray(g).reshape(-1), t.scale, t.around(x), t.classes, t.weight, t.ignore, self.smoothing, self.maxima,
-            self.logs, t.around(out),
+            np.ascontiguousarray(g).reshape(-1),
+            t.scale,
+            t.around(x),
+            t.classes,
+            t.weight,
+            t.ignore,
+            self.smoothing,
+            self.maxima,
+            self.logs,
+            t.around(out),
         )
         return out
 
@@ -392,4 +400,3 @@ def mean_or_sum(losses: Tensor, reduction: str) -> Tensor:
 def constant_like(value: np.ndarray, x: Tensor) -> Tensor:
     """An array as a constant of x's dtype."""
     return from_array(np.asarray(value).astype(x._array.dtype))
-

@@ -48,8 +48,18 @@ def _gradients(node: Function, grad_node: Function, g: Tensor, x: Tensor, weight
     return tuple(next(found) if want else None for want in node.needs_input_grad)
 
 
-def _second_order(node: Function, gs: object, g: Tensor, x: Tensor, weight: Tensor | None, view: tuple, affine: tuple, dims: tuple,
-                  statistics: tuple | None, centered: bool) -> tuple:
+def _second_order(
+    node: Function,
+    gs: object,
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    view: tuple,
+    affine: tuple,
+    dims: tuple,
+    statistics: tuple | None,
+    centered: bool,
+) -> tuple:
     """The gradients for (g, x, weight) of a Grad node's outputs, whose incoming gradients are gs.
 
     In the shapes `view` of x and `affine` of weight, with P v = v - mean(v) - xh mean(v xh) over dims, xh = (x - mean) r and u = weight g,
@@ -145,8 +155,16 @@ class BatchNormGradFunction(Function):
         gx = _empty_if(self.wanted[0], x.shape, x.dtype)
         gw, gb = empty_array((x.shape[1],), x.dtype), empty_array((x.shape[1],), x.dtype)
         kernels.batch_norm_backward(
-            _planes(g), _planes(x), _flat(weight), self.mean, self.var, self.eps, self.training,
-            None if gx is None else _planes(gx), gw, gb,
+            _planes(g),
+            _planes(x),
+            _flat(weight),
+            self.mean,
+            self.var,
+            self.eps,
+            self.training,
+            None if gx is None else _planes(gx),
+            gw,
+            gb,
         )
         return _chosen(self.wanted, (gx, gw, gb))
 
@@ -157,7 +175,9 @@ class BatchNormGradFunction(Function):
         return _second_order(self, gs, g, x, weight, view, affine, (0, 2), statistics, True)
 
 
-def _follow(mean: Tensor | None, var: Tensor | None, batch_mean: np.ndarray, batch_var: np.ndarray, count: int, momentum: float) -> None:
+def _follow(
+    mean: Tensor | None, var: Tensor | None, batch_mean: np.ndarray, batch_var: np.ndarray, count: int, momentum: float
+) -> None:
     """running = (1 - momentum) running + momentum batch, in place, with the unbiased variance of `count` values."""
     if count == 0:
         return
@@ -168,8 +188,14 @@ def _follow(mean: Tensor | None, var: Tensor | None, batch_mean: np.ndarray, bat
 
 
 def batch_norm(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: bool,
-    momentum: float, eps: float,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
 ) -> Tensor:
     """x (N, C, ...) normalised by the statistics of each channel: the batch's own (training; the running ones, if they are given,
     then move towards them, the variance unbiased), or the running ones."""
@@ -203,7 +229,17 @@ class RowNormFunction(Function):
         out = empty_array(x.shape, x.dtype)
         self.mean, self.var = np.zeros(rows), np.zeros(rows)
         kernels.row_norm_forward(
-            _flat(x), _flat(weight), _flat(bias), self.eps, self.centered, _flat(out), self.mean, self.var, groups, channels, plane
+            _flat(x),
+            _flat(weight),
+            _flat(bias),
+            self.eps,
+            self.centered,
+            _flat(out),
+            self.mean,
+            self.var,
+            groups,
+            channels,
+            plane,
         )
         return out
 
@@ -216,7 +252,13 @@ class RowNormGradFunction(Function):
 
     def __init__(self, node):
         self.wanted = node.needs_input_grad
-        self.eps, self.mean, self.var, self.centered, self.geometry = node.eps, node.mean, node.var, node.centered, node.geometry
+        self.eps, self.mean, self.var, self.centered, self.geometry = (
+            node.eps,
+            node.mean,
+            node.var,
+            node.centered,
+            node.geometry,
+        )
 
     def forward(self, g, x, weight):
         groups, channels, plane = self.geometry
@@ -225,8 +267,19 @@ class RowNormGradFunction(Function):
         gw = _empty_if(wants_weight or wants_bias, (groups * channels,), x.dtype)
         gb = _empty_if(wants_weight or wants_bias, (groups * channels,), x.dtype)
         kernels.row_norm_backward(
-            _flat(g), _flat(x), _flat(weight), self.mean, self.var, self.eps, self.centered, _flat(gx), gw, gb,
-            groups, channels, plane,
+            _flat(g),
+            _flat(x),
+            _flat(weight),
+            self.mean,
+            self.var,
+            self.eps,
+            self.centered,
+            _flat(gx),
+            gw,
+            gb,
+            groups,
+            channels,
+            plane,
         )
         if weight is not None and gw is not None:
             gw, gb = gw.reshape(weight.shape), gb.reshape(weight.shape)
@@ -255,7 +308,12 @@ def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | Non
 
 
 def instance_norm(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, momentum: float,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    momentum: float,
     eps: float,
 ) -> Tensor:
     """x (N, C, ...) normalised by the mean and variance of each sample's channels; the running statistics, if they are given, move

@@ -25,7 +25,14 @@ _UNUSED_AXIS = pool.sliding_axis(1, 1, 1, 1, 0, 1, True)
 
 @lru_cache(maxsize=1024)
 def sliding_windows(
-    size: Ints, out: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, count_include_pad: bool, divisor: int | None
+    size: Ints,
+    out: Ints,
+    kernel: Ints,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+    count_include_pad: bool,
+    divisor: int | None,
 ) -> pool.Geometry:
     """Windows over one to three dimensions of this size. `divisor`, where given, takes the place of the number of elements."""
     axes = [

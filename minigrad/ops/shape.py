@@ -202,7 +202,9 @@ def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | N
     return apply(ViewFunction(wanted), input if _can_view(input._array, wanted) else clone(input))
 
 
-def view(input: Tensor, *shape: int | Sequence[int], size: Sequence[int] | None = None, dtype: _dtype.dtype | None = None) -> Tensor:
+def view(
+    input: Tensor, *shape: int | Sequence[int], size: Sequence[int] | None = None, dtype: _dtype.dtype | None = None
+) -> Tensor:
     """reshape that never copies. Raises RuntimeError where only a copy would do. A dtype of the same size reinterprets the bytes."""
     if dtype is not None:
         return _view_as_dtype(input, dtype)

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 _TORCH_NAMES = {
-    "float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte",
+    "float32": "Float",
+    "float64": "Double",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
     "bool": "Bool",
 }
 
@@ -79,7 +85,7 @@ def _pair(function: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]
         return input, target
     x, y = broadcast_operands(function, input, target)
     if not x.dtype.is_floating_point:
-        raise NotImplementedError(f'"{function}" not implemented for \'{_torch_name(x)}\': pass float tensors')
+        raise NotImplementedError(f"\"{function}\" not implemented for '{_torch_name(x)}': pass float tensors")
     return x, y
 
 
@@ -95,7 +101,11 @@ def _weighted(loss: Tensor, input: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def mse_loss(
-    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)^2. Warns where the two are broadcast. weight (of input's shape): the mean is then the weighted mean."""
@@ -111,7 +121,11 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
     """|input - target|. Warns where the two are broadcast. weight (of input's shape): the mean is then the weighted mean."""
@@ -127,7 +141,11 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
     """d^2 / (2 beta) where d = |input - target| < beta, and d - beta / 2 elsewhere. RuntimeError for a negative beta."""
@@ -171,17 +189,21 @@ def _class_arguments(function: str, input: Tensor, target: Tensor, weight: Tenso
             f"Expected input batch_size ({shape[0]}) to match target batch_size ({wanted[0] if wanted else 'none: it is 0-d'})."
         )
     elif len(shape) == 4 and len(wanted) != 3:
-        raise RuntimeError(f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {len(wanted)}")
+        raise RuntimeError(
+            f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {len(wanted)}"
+        )
     elif wanted != (shape[0], *shape[2:]):
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}")
     if target.dtype.name not in ("int64", "uint8"):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {_torch_name(target)}")
     if not input.dtype.is_floating_point:
-        raise NotImplementedError(f'"{function}" not implemented for \'{_torch_name(input)}\': pass float scores')
+        raise NotImplementedError(f"\"{function}\" not implemented for '{_torch_name(input)}': pass float scores")
     _check_class_weight(function, input, weight, classes)
     bad = ops.find_bad_target(target._array.astype(np.int64, copy=False), classes, ignore_index)
     if bad is not None:
-        raise IndexError(f"Target {bad} is out of bounds. {function}: there are {classes} classes in an input of shape {list(shape)}")
+        raise IndexError(
+            f"Target {bad} is out of bounds. {function}: there are {classes} classes in an input of shape {list(shape)}"
+        )
 
 
 def _check_class_weight(function: str, input: Tensor, weight: Tensor | None, classes: int) -> None:
@@ -204,8 +226,14 @@ def _check_class_weight(function: str, input: Tensor, weight: Tensor | None, cla
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """The cross entropy of softmax(input) over the classes and the target.
 
@@ -253,8 +281,13 @@ def _cross_entropy_of_probabilities(
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """-weight[t] input[t] for log probabilities input (N, C, d1, ...) or (C) and classes t. Arguments and errors as cross_entropy's."""
     reduction = _reduction(reduction, size_average, reduce)
@@ -267,7 +300,11 @@ def nll_loss(
 
 
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-(target log input + (1 - target) log(1 - input)) * weight, for probabilities; logarithms are cut at -100.
@@ -282,7 +319,7 @@ def binary_cross_entropy(
             "ensure they have the same size."
         )
     if not input.dtype.is_floating_point:
-        raise NotImplementedError(f'"binary_cross_entropy" not implemented for \'{_torch_name(input)}\': pass probabilities')
+        raise NotImplementedError(f"\"binary_cross_entropy\" not implemented for '{_torch_name(input)}': pass probabilities")
     if target.dtype is not input.dtype:
         raise RuntimeError(f"Found dtype {_torch_name(target)} but expected {_torch_name(input)}")
     values = input._array
@@ -296,8 +333,13 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean", pos_weight: Tensor | None = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
 ) -> Tensor:
     """binary_cross_entropy(sigmoid(input), target), without overflow or loss of digits; pos_weight multiplies the target's part.
 
@@ -326,7 +368,11 @@ def soft_margin_loss(
 
 
 def multilabel_soft_margin_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The mean over the classes (the last dimension) of binary_cross_entropy_with_logits(input, target) * weight."""
@@ -339,8 +385,14 @@ def multilabel_soft_margin_loss(
 
 
 def multi_margin_loss(
-    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, size_average: bool | None = None,
-    reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """sum over i != t of weight[t] max(0, margin - input[t] + input[i])^p / C, for input (N, C) or (C), and p 1 or 2."""
     reduction = _reduction(reduction, size_average, reduce)
@@ -391,10 +443,10 @@ def multilabel_margin_loss(
     classes = target._array.reshape(N, C)
     if classes.size and (classes.min() < -1 or classes.max() >= C):
         raise RuntimeError(f"argument #2 'target' is out of range: multilabel_margin_loss has {C} classes, -1 ends a row")
-    counted = np.cumprod(classes >= 0, axis=1).astype(bool)                            # (N, T): before the first -1
+    counted = np.cumprod(classes >= 0, axis=1).astype(bool)  # (N, T): before the first -1
     chosen = np.where(counted, classes, 0)
-    hot = ((chosen[:, :, None] == np.arange(C)) & counted[:, :, None]).any(1)          # (N, C): the sample's classes
-    pairs = counted[:, :, None] & ~hot[:, None, :]                                     # (N, T, C)
+    hot = ((chosen[:, :, None] == np.arange(C)) & counted[:, :, None]).any(1)  # (N, C): the sample's classes
+    pairs = counted[:, :, None] & ~hot[:, None, :]  # (N, T, C)
     x = reshape(input, N, C)
     loss = clamp_min(unsqueeze(x, 1) - unsqueeze(gather(x, 1, from_array(chosen)), 2) + 1, 0)
     loss = sum_over(loss * ops.constant_like(pairs, x), (1, 2)) / C
@@ -405,7 +457,11 @@ def multilabel_margin_loss(
 
 
 def kl_div(
-    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
     """target (log target - input), for log probabilities input; with log_target, exp(target) (target - input).
@@ -458,8 +514,14 @@ def gaussian_nll_loss(
 
 
 def poisson_nll_loss(
-    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
-    reduce: bool | None = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """exp(input) - target input; without log_input, input - target log(input + eps). `full` adds Stirling's approximation of log target!
     for targets above 1: target log target - target + log(2 pi target) / 2."""
@@ -477,7 +539,12 @@ def poisson_nll_loss(
 
 
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None, reduce: bool | None = None,
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, -target (input1 - input2) + margin), for targets of 1 and -1."""
@@ -492,7 +559,11 @@ def margin_ranking_loss(
 
 
 def hinge_embedding_loss(
-    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """input where target is 1, max(0, margin - input) where it is -1."""
@@ -504,7 +575,12 @@ def hinge_embedding_loss(
 
 
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None, reduce: bool | None = None,
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """1 - cos where target is 1, max(0, cos - margin) where it is -1: cos of the angle between the rows of (N, D), or of two (D)."""
@@ -525,8 +601,16 @@ def cosine_embedding_loss(
 
 
 def triplet_margin_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
-    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """max(0, d(anchor, positive) - d(anchor, negative) + margin) with d(x, y) = |x - y + eps|_p over the last dimension.
 
@@ -537,15 +621,26 @@ def triplet_margin_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
 ) -> Tensor:
     """triplet_margin_loss with a distance of one's own: distance_function(x, y), by default |x - y + 1e-6|_2 over the last dimension."""
     return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, _reduction(reduction))
 
 
 def _triplet(
-    anchor: Tensor, positive: Tensor, negative: Tensor, distance: Callable[[Tensor, Tensor], Tensor], margin: float, swap: bool,
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    margin: float,
+    swap: bool,
     reduction: str,
 ) -> Tensor:
     _check_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)

@@ -26,7 +26,7 @@ def _check_input(function: str, input: Tensor) -> None:
     if not isinstance(input, TensorBase):
         raise TypeError(f"{function}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if not input.dtype.is_floating_point:
-        raise NotImplementedError(f'"{function}" not implemented for \'{_TORCH_NAMES[input.dtype.name]}\': pass a float tensor')
+        raise NotImplementedError(f"\"{function}\" not implemented for '{_TORCH_NAMES[input.dtype.name]}': pass a float tensor")
 
 
 def _check_dtype(function: str, input: Tensor, **others: Tensor | None) -> None:
@@ -54,8 +54,14 @@ def _check_channels(function: str, shape: tuple[int, ...], channels: int, **othe
 
 
 def batch_norm(
-    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
-    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-05,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias for each channel of input (N, C, ...).
 
@@ -169,8 +175,14 @@ def group_norm(
 
 
 def instance_norm(
-    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
-    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-05,
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias for each sample and channel of input (N, C, ...).
 
@@ -182,7 +194,9 @@ def instance_norm(
     if use_input_stats and math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(shape)}")
     if len(shape) < 3:
-        raise RuntimeError(f"instance_norm: expected an input (N, C, ...) of at least 3 dimensions, but got shape {list(shape)}")
+        raise RuntimeError(
+            f"instance_norm: expected an input (N, C, ...) of at least 3 dimensions, but got shape {list(shape)}"
+        )
     if not use_input_stats and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}

@@ -76,8 +76,15 @@ def _axes(sizes: Sequence[int]) -> str:
 
 @lru_cache(maxsize=1024)
 def _windows(
-    function: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
-    dilation: tuple[int, ...], ceil_mode: bool, count_include_pad: bool, divisor: int | None,
+    function: str,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int | None,
 ) -> pool.pool.Geometry:
     """The checked geometry of sliding windows. Raises RuntimeError for parameters that are out of range."""
     for name, values in (("stride", stride), ("kernel_size", kernel), ("dilation", dilation)):
@@ -125,7 +132,13 @@ def _check_plane(function: str, size: tuple[int, ...]) -> None:
 
 
 def _max_pool(
-    n: int, input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool,
+    n: int,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    dilation: Size,
+    ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
     function = f"max_pool{n}d"
@@ -142,7 +155,12 @@ def _max_pool(
 
 
 def max_pool1d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
     """The maximum of each window: (N, C, L) or (C, L) to (N, C, OL) or (C, OL), in the input's dtype (integers too).
@@ -155,7 +173,12 @@ def max_pool1d(
 
 
 def max_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
     """max_pool1d over two dimensions: (N, C, H, W) or (C, H, W)."""
@@ -163,7 +186,12 @@ def max_pool2d(
 
 
 def max_pool3d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
     """max_pool1d over three dimensions: (N, C, D, H, W) or (C, D, H, W)."""
@@ -171,7 +199,12 @@ def max_pool3d(
 
 
 def max_pool1d_with_indices(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """max_pool1d that gives the indices, whatever return_indices says."""
@@ -179,7 +212,12 @@ def max_pool1d_with_indices(
 
 
 def max_pool2d_with_indices(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """max_pool2d that gives the indices, whatever return_indices says."""
@@ -187,7 +225,12 @@ def max_pool2d_with_indices(
 
 
 def max_pool3d_with_indices(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """max_pool3d that gives the indices, whatever return_indices says."""
@@ -197,7 +240,9 @@ def max_pool3d_with_indices(
 # Unpooling
 
 
-def _unpool_size(function: str, default: list[int], stride: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
+def _unpool_size(
+    function: str, default: list[int], stride: tuple[int, ...], output_size: Sequence[int] | None
+) -> tuple[int, ...]:
     """output_size without its batch and channels, checked to be nearer to the default than one stride."""
     n = len(default)
     if output_size is None:
@@ -223,7 +268,12 @@ def _unpool_size(function: str, default: list[int], stride: tuple[int, ...], out
 
 
 def _max_unpool(
-    n: int, input: Tensor, indices: Tensor, kernel_size: Size, stride: Size | None, padding: Size,
+    n: int,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
     output_size: Sequence[int] | None,
 ) -> Tensor:
     function = f"max_unpool{n}d"
@@ -233,9 +283,7 @@ def _max_unpool(
     steps = kernel if stride is None else _ints(stride, n, function, "stride")
     padding = _ints(padding, n, function, "padding")
     _check_rank(function, input, n)
-    default = [
-        (length - 1) * s + k - 2 * p for length, k, s, p in zip(input.shape[-n:], kernel, steps, padding, strict=True)
-    ]
+    default = [(length - 1) * s + k - 2 * p for length, k, s, p in zip(input.shape[-n:], kernel, steps, padding, strict=True)]
     size = _unpool_size(function, default, steps, output_size)
     if indices.dtype is not _dtype.int64:
         raise RuntimeError(f"{function}(): expected int64 indices, but got {indices.dtype}")
@@ -256,7 +304,11 @@ def _max_unpool(
 
 
 def max_unpool1d(
-    input: Tensor, indices: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """A partial inverse of max_pool1d: zeros, with the input's elements at the int64 `indices` that max_pool1d returned.
@@ -269,7 +321,11 @@ def max_unpool1d(
 
 
 def max_unpool2d(
-    input: Tensor, indices: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """A partial inverse of max_pool2d, see max_unpool1d."""
@@ -277,7 +333,11 @@ def max_unpool2d(
 
 
 def max_unpool3d(
-    input: Tensor, indices: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """A partial inverse of max_pool3d, see max_unpool1d."""
@@ -288,7 +348,13 @@ def max_unpool3d(
 
 
 def _avg_pool(
-    n: int, input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool, count_include_pad: bool,
+    n: int,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    ceil_mode: bool,
+    count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
     function = f"avg_pool{n}d"
@@ -312,14 +378,16 @@ def _avg_pool(
     size = input._array.shape[-n:]
     if n == 3 and any(length < k for length, k in zip(size, kernel, strict=True)):
         raise RuntimeError(f"{function}(): the input of size {_axes(size)} is smaller than kernel_size={kernel}")
-    geometry = _windows(
-        function, size, kernel, steps, padding, (1,) * n, ceil_mode, count_include_pad, divisor_override
-    )
+    geometry = _windows(function, size, kernel, steps, padding, (1,) * n, ceil_mode, count_include_pad, divisor_override)
     return pool.avg_pool(input, geometry, n)
 
 
 def avg_pool1d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
     """The mean of each window: (N, C, L) or (C, L) to (N, C, OL) or (C, OL).
@@ -331,16 +399,26 @@ def avg_pool1d(
 
 
 def avg_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Tensor:
     """avg_pool1d over two dimensions. divisor_override, where given, divides the sums in place of the number of elements."""
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def avg_pool3d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Tensor:
     """avg_pool1d over three dimensions. divisor_override, where given, divides the sums in place of the number of elements.
 
@@ -401,7 +479,9 @@ def _adaptive_size(function: str, input: Tensor, output_size: OptionalSize, n: i
     """output_size as n ints; None (not for one dimension) stands for the input's size."""
     if n > 1 and isinstance(output_size, (tuple, list)):
         if len(output_size) >= input.ndim:
-            raise ValueError(f"{function}(): output_size {tuple(output_size)} is too long for an input of shape {list(input.shape)}")
+            raise ValueError(
+                f"{function}(): output_size {tuple(output_size)} is too long for an input of shape {list(input.shape)}"
+            )
         sizes = input.shape[input.ndim - len(output_size) :]
         output_size = tuple(size if o is None else o for o, size in zip(output_size, sizes, strict=True))
     if isinstance(output_size, (tuple, list)) and len(output_size) != n:

@@ -8,6 +8,7 @@ in the mapped file.
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 import pickle
@@ -19,6 +20,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from minigrad._ext.engine import TensorBase
 
 _HEAD = struct.Struct("<BQ")
 _ALIGNMENT = 64
@@ -41,10 +44,23 @@ def _padding(size: int) -> int:
     return -size % _ALIGNMENT
 
 
+class _Pickler(pickle.Pickler):
+    """Refuses what a pickle of a tensor leaves behind without a word: its graph."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, TensorBase) and not obj.is_leaf:
+            raise RuntimeError(
+                "a tensor that requires grad and is no leaf cannot leave its process, which has the graph: detach() it first"
+            )
+        return NotImplemented
+
+
 def _parts(obj: Any) -> list[Any]:
     """The bytes of an object: sizes, pickle, and the memory of its arrays, each at a multiple of 64 bytes."""
     buffers: list[pickle.PickleBuffer] = []
-    text = pickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
+    stream = io.BytesIO()
+    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(obj)  # type: ignore[arg-type]
+    text = stream.getbuffer()
     views = [buffer.raw() for buffer in buffers]
     sizes = np.array([len(views), len(text), *(view.nbytes for view in views)], np.uint64).tobytes()
     parts: list[Any] = [sizes, text, bytes(_padding(len(sizes) + len(text)))]
