@@ -18,6 +18,7 @@ typedef struct {
     int64_t image[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
 } conv_geometry;
 
+static inline int64_t conv_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); } /* b > 0, a of any sign */
 static inline int64_t conv_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static inline int64_t conv_min(int64_t a, int64_t b) { return a < b ? a : b; }
 

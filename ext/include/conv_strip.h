@@ -25,8 +25,6 @@ static int64_t conv_gcd(int64_t a, int64_t b) {
     return a;
 }
 
-static int64_t conv_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); } /* b > 0, a of any sign */
-
 static void conv_finish_axis(conv_axis *a) {
     const int64_t back = a->base_step < 0 ? -a->base_step : a->base_step, span = a->taps > 1 ? (a->taps - 1) * back : 0;
     a->lo = a->base_step < 0 ? a->base - span : a->base;

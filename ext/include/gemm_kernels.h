@@ -145,9 +145,11 @@ static void NAME(gemm_pack)(int64_t n, int64_t K, const REAL *from, int64_t row,
                     NAME(gemm_transpose)(r);
                     _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++) *(VECTOR *)(to + (k + l) * step + i) = r[l];
                 } else {
-                    for (int l = 0; l < LANES; l++) r[l] = NAME(gemm_load)(x + (l < rows ? l : rows - 1) * row, here);
+                    _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++)
+                        r[l] = NAME(gemm_load)(x + (l < rows ? l : rows - 1) * row, here);
                     NAME(gemm_transpose)(r);
-                    for (int l = 0; l < here; l++) *(VECTOR *)(to + (k + l) * step + i) = r[l];
+                    _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++)
+                        if (l < here) *(VECTOR *)(to + (k + l) * step + i) = r[l];
                 }
             }
         }
