@@ -307,7 +307,9 @@ def test_floor_division():
 
 @pytest.mark.parametrize("name", ["sin", "cos"])
 def test_sine_within_two_ulp(name):
-    x = np.concatenate([np.linspace(-1e4, 1e4, 200001), np.linspace(-2e6, 2e6, 100001), [0.0, 1e-30, 3e7, 1e30]]).astype(np.float32)
+    x = np.concatenate([np.linspace(-1e4, 1e4, 200001), np.linspace(-2e6, 2e6, 100001), [0.0, 1e-30, 3e7, 1e30]]).astype(
+        np.float32
+    )
     exact = getattr(np, name)(x.astype(np.float64))
     error = np.abs(getattr(elementwise, name)(x).astype(np.float64) - exact)
     assert (error / np.spacing(np.abs(exact).astype(np.float32))).max() < 2
@@ -335,7 +337,14 @@ def test_where(dtype):
     mask, x, y = rng.random((9, 1000)) < 0.5, *rng.standard_normal((2, 9, 1000)).astype(dtype)
     x[0, 0], y[0, 1] = np.nan, np.inf
     one = np.broadcast_to(np.asarray(2.5, dtype), mask.shape)
-    for a, b in ((x, y), (x, one), (one, y), (one, one), (x, y[:, :1].repeat(1000, 1)), (x[::-1], np.broadcast_to(y[:1], x.shape))):
+    for a, b in (
+        (x, y),
+        (x, one),
+        (one, y),
+        (one, one),
+        (x, y[:, :1].repeat(1000, 1)),
+        (x[::-1], np.broadcast_to(y[:1], x.shape)),
+    ):
         np.testing.assert_array_equal(elementwise.where(mask, a, b), np.where(mask, a, b))
 
 

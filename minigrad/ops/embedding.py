@@ -6,41 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad._ext import embedding as kernels
-from minigrad._ext.engine import Function, apply, from_array
+from minigrad._ext.engine import apply, from_array
+from minigrad.ops.index import RowsAddFunction, RowsFunction
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 
-class EmbeddingFunction(Function):
+class EmbeddingFunction(RowsFunction):
     """w[indices]: (V, D) -> (*indices.shape, D). scale, a constant (*indices.shape, 1) or None, multiplies the gradient only."""
 
     def __init__(self, indices, scale):
-        self.indices, self.scale = indices, scale
-
-    def forward(self, w):
-        self.rows = w.shape[0]
-        return np.take(w, self.indices, axis=0)
+        super().__init__(indices, 0)
+        self.scale = scale
 
     def backward(self, g):
-        return apply(EmbeddingAddFunction(self.indices, self.rows), g if self.scale is None else g * self.scale)
-
-
-class EmbeddingAddFunction(Function):
-    """Zeros (V, D) with row i of g added to row indices[i], in order: the adjoint of EmbeddingFunction."""
-
-    def __init__(self, indices, rows):
-        self.indices, self.rows = indices, rows
-
-    def forward(self, g):
-        table = np.zeros((self.rows, g.shape[-1]), g.dtype)
-        flat = np.ascontiguousarray(g).reshape(self.indices.size, g.shape[-1])
-        kernels.add_rows(flat, self.indices.reshape(-1), table)
-        return table
-
-    def backward(self, g):
-        return apply(EmbeddingFunction(self.indices, None), g)
+        return apply(RowsAddFunction(self.positions, 0, self.source), g if self.scale is None else g * self.scale)
 
 
 def embedding(weight: Tensor, indices: np.ndarray, padding: int, by_frequency: bool) -> Tensor:

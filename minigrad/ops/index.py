@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
+from minigrad._ext import index as kernels
+from minigrad._ext.arrange import copied
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.memory import zeros_array
 from minigrad.ops.elementwise import as_tensor_like, where
 from minigrad.ops.inplace import copy_, write
 from minigrad.ops.shape import SliceFunction, cast, expand, flatten, reshape
@@ -47,6 +51,107 @@ class IndexAddFunction(Function):
 
     def backward(self, g):
         return apply(IndexFunction(self.index), g)
+
+
+# Along one axis: x is seen as (outer, size, inner). Positions are int64 and in range.
+
+
+def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
+    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
+
+
+class RowsFunction(Function):
+    """The entries of a dimension at positions of any shape, which takes the dimension's place."""
+
+    def __init__(self, positions, dim):
+        self.positions, self.dim = positions, dim
+
+    def forward(self, x):
+        self.source = x.shape
+        out = kernels.take_rows(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
+        return out.reshape((*x.shape[: self.dim], *self.positions.shape, *x.shape[self.dim + 1 :]))
+
+    def backward(self, g):
+        return apply(RowsAddFunction(self.positions, self.dim, self.source), g)
+
+
+class RowsAddFunction(Function):
+    """Zeros of a shape with the entries of x added at positions of a dimension, in order: the adjoint of RowsFunction."""
+
+    def __init__(self, positions, dim, shape):
+        self.positions, self.dim, self.shape = positions, dim, shape
+
+    def forward(self, x):
+        out = zeros_array(self.shape, x.dtype)
+        if x.dtype.kind == "f":
+            kernels.add_rows(np.ascontiguousarray(x), self.positions, out, *_around(self.shape, self.dim))
+        else:
+            np.add.at(out, (slice(None),) * self.dim + (self.positions,), x)
+        return out
+
+    def backward(self, g):
+        return apply(RowsFunction(self.positions, self.dim), g)
+
+
+class ElementsFunction(Function):
+    """x[i][positions[i][j][k]][k] for dim 1, and so on: positions have the sizes of x in the other dimensions."""
+
+    def __init__(self, positions, dim):
+        self.positions, self.dim = positions, dim
+
+    def forward(self, x):
+        self.source = x.shape
+        out = kernels.gather(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
+        return out.reshape(self.positions.shape)
+
+    def backward(self, g):
+        return apply(ElementsAddFunction(self.positions, self.dim, self.source), g)
+
+
+class ElementsAddFunction(Function):
+    """Zeros of a shape with the elements of x added at their positions, in order: the adjoint of ElementsFunction."""
+
+    def __init__(self, positions, dim, shape):
+        self.positions, self.dim, self.shape = positions, dim, shape
+
+    def forward(self, x):
+        out = zeros_array(self.shape, x.dtype)
+        kernels.scatter(np.ascontiguousarray(x), self.positions, out, *_around(self.shape, self.dim), True)
+        return out
+
+    def backward(self, g):
+        return apply(ElementsFunction(self.positions, self.dim), g)
+
+
+class ElementsPutFunction(Function):
+    """x with the elements of y at their positions, the last of equals; or (add) with them added."""
+
+    def __init__(self, positions, dim, add):
+        self.positions, self.dim, self.add = positions, dim, add
+
+    def forward(self, x, y):
+        out = copied(x)
+        kernels.scatter(np.ascontiguousarray(y), self.positions, out, *_around(x.shape, self.dim), self.add)
+        return out
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        hole = expand(g.new_zeros(()), self.positions.shape)
+        return (
+            (g if self.add else apply(ElementsPutFunction(self.positions, self.dim, False), g, hole)) if gx else None,
+            apply(ElementsFunction(self.positions, self.dim), g) if gy else None,
+        )
+
+
+def _has_kernel(x: Tensor, positions: np.ndarray, dim: int, floats: bool) -> bool:
+    """Whether the kernels of elements serve: float tensors (or, without arithmetic, 4 and 8 bytes) and equal other sizes."""
+    array = x._array
+    return (
+        (array.dtype.kind == "f" if floats else array.itemsize in (4, 8))
+        and x.ndim > 0
+        and positions.shape[:dim] == array.shape[:dim]
+        and positions.shape[dim + 1 :] == array.shape[dim + 1 :]
+    )
 
 
 class IndexPutFunction(Function):
@@ -177,12 +282,20 @@ def _without_integers(input: Tensor, index: tuple) -> tuple[Tensor, tuple]:
     return apply(SliceFunction(tuple(first)), input), tuple(rest)
 
 
+def _rows_of(index: tuple) -> np.ndarray | None:
+    """The positions of an index that is one array of integers, for the first dimension; None for any other."""
+    return index[0] if len(index) == 1 and isinstance(index[0], np.ndarray) and index[0].dtype != bool else None
+
+
 def getitem(input: Tensor, index: object) -> Tensor:
     """input[index]: ints, slices, None and Ellipsis give a view; integer and bool tensors, arrays or lists a copy."""
     index, basic = _normalize_index(input, index)
     if basic:
         return apply(SliceFunction(index), input)
     input, index = _without_integers(input, index)
+    rows = _rows_of(index)
+    if rows is not None:
+        return apply(RowsFunction(np.where(rows < 0, rows + input._array.shape[0], rows).astype(np.int64), 0), input)
     try:
         return apply(IndexFunction(index), input)
     except IndexError as error:
@@ -230,7 +343,7 @@ def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[in
             f"Index tensor must have the same number of dimensions as input tensor ({name}): got {index.ndim} and {input.ndim}"
         )
     size = input._array.shape[dim] if input.ndim else 1
-    positions = index._array.copy()
+    positions = index._array.astype(np.int64, order="C")
     if positions.size and (positions.min() < 0 or positions.max() >= size):
         worst = positions.max() if positions.max() >= size else positions.min()
         raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
@@ -255,6 +368,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             )
     if input.ndim == 0 or index.ndim == 0:
         return reshape(apply(IndexFunction((positions.reshape(-1),)), reshape(input, -1)), positions.shape)
+    if _has_kernel(input, positions, dim, input.requires_grad):
+        return apply(ElementsFunction(positions, dim), input)
     return apply(IndexFunction(_grid(positions, dim)), input)
 
 
@@ -335,6 +450,8 @@ def scatter(
         return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
     if reduce is not None:
         raise NotImplementedError(f"scatter: reduce={reduce!r} is not implemented; only None and 'add' are")
+    if _has_kernel(input, positions, dim, True):
+        return apply(ElementsPutFunction(positions, dim, False), input, src)
     return apply(ScatterFunction(_grid(positions, dim)), input, src)
 
 
@@ -344,34 +461,42 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     src = _scatter_source("scatter_add", input, dim, index, src)
     if input.ndim == 0:
         return reshape(scatter_add(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1)), ())
+    if _has_kernel(input, positions, dim, True):
+        return apply(ElementsPutFunction(positions, dim, True), input, src)
     return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
 
 
-def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, tuple]:
+def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, np.ndarray]:
+    """The dimension counted from the front, and the positions as a checked vector."""
     dim = normalize_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
     if index.dtype not in (_dtype.int64, _dtype.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
-    positions = index._array.reshape(-1).copy()
+    positions = index._array.reshape(-1).astype(np.int64)
     if positions.size and (positions.min() < 0 or positions.max() >= size):
         raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
-    return dim, (slice(None),) * dim + (positions,)
+    return dim, positions
+
+
+def _at(dim: int, positions: np.ndarray) -> tuple:
+    """The index of these entries of a dimension."""
+    return (slice(None),) * dim + (positions,)
 
 
 @accepts_axis
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The entries of a dimension at these indices, in their order."""
-    dim, where_ = _check_index_vector("index_select", input, dim, index)
+    dim, positions = _check_index_vector("index_select", input, dim, index)
     if input.ndim == 0:
-        return reshape(apply(IndexFunction(where_), reshape(input, 1)), ())
-    return apply(IndexFunction(where_), input)
+        return reshape(apply(RowsFunction(positions, dim), reshape(input, 1)), ())
+    return apply(RowsFunction(positions, dim), input)
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A copy of input with alpha * source[i] added at entry index[i] of a dimension."""
-    dim, where_ = _check_index_vector("index_add", input, dim, index)
+    dim, positions = _check_index_vector("index_add", input, dim, index)
     if source.dtype is not input.dtype:
         raise RuntimeError(
             f"index_add_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}"
@@ -379,18 +504,18 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     expected = (*input._array.shape[:dim], index._array.size, *input._array.shape[dim + 1 :])
     if source._array.shape != expected:
         raise RuntimeError(f"index_add_(): source must have shape {list(expected)}, but got {list(source._array.shape)}")
-    return input + apply(IndexAddFunction(where_, input._array.shape), source if alpha == 1 else source * alpha)
+    return input + apply(RowsAddFunction(positions, dim, input._array.shape), source if alpha == 1 else source * alpha)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """A copy of input with the value at these entries of a dimension."""
-    _, where_ = _check_index_vector("index_fill", input, dim, index)
+    where_ = _at(*_check_index_vector("index_fill", input, dim, index))
     return apply(ScatterFunction(where_), input, as_tensor_like(value, input.dtype).expand(input._array[where_].shape))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with source[i] at entry index[i] of a dimension."""
-    _, where_ = _check_index_vector("index_copy", input, dim, index)
+    where_ = _at(*_check_index_vector("index_copy", input, dim, index))
     return apply(ScatterFunction(where_), input, source)
 
 
@@ -437,7 +562,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         raise RuntimeError(f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
     shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
     chosen = np.array(np.broadcast_to(mask._array, shape))
-    return apply(IndexFunction((np.nonzero(chosen.reshape(-1))[0],)), reshape(expand(input, shape), -1))
+    return apply(RowsFunction(np.flatnonzero(chosen), 0), reshape(expand(input, shape), -1))
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:

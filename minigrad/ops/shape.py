@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
+from minigrad._ext import arrange as kernels
 from minigrad._ext import memory
 from minigrad._ext.engine import Function, apply
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 class CloneFunction(Function):
     def forward(self, x):
-        return np.array(x, order="C")
+        return kernels.copied(x)
 
     def backward(self, g):
         return g
@@ -45,7 +47,7 @@ class CastFunction(Function):
     def forward(self, x):
         self.source = _dtype.from_numpy(x.dtype)
         with np.errstate(invalid="ignore", over="ignore"):
-            return x.astype(self.dtype.np)
+            return kernels.converted(x, self.dtype.np)
 
     def backward(self, g):
         return cast(g, self.source)
@@ -184,9 +186,22 @@ def _complete_shape(shape: tuple[int, ...], source: tuple[int, ...]) -> tuple[in
 
 
 def _can_view(array: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether the elements in order, in another shape, are a view: each run of dimensions whose elements follow each other at one
+    distance must be cut into whole sizes of the shape."""
     if array.flags.c_contiguous or array.size == 0:
         return True
-    return np.may_share_memory(array.reshape(shape), array)
+    d, distance, run, cut = len(shape) - 1, array.strides[-1], 1, 1
+    for i in range(array.ndim - 1, -1, -1):
+        run *= array.shape[i]
+        if i > 0 and (array.shape[i - 1] == 1 or array.strides[i - 1] == run * distance):
+            continue
+        while d >= 0 and (cut < run or shape[d] == 1):
+            cut *= shape[d]
+            d -= 1
+        if cut != run:
+            return False
+        distance, run, cut = array.strides[i - 1], 1, 1
+    return d == -1
 
 
 def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | None = None) -> Tensor:
@@ -381,7 +396,13 @@ class CatFunction(Function):
 
     def forward(self, *arrays):
         self.sizes = [a.shape[self.dim] for a in arrays]
-        return np.concatenate(arrays, axis=self.dim)
+        shape = list(arrays[0].shape)
+        shape[self.dim] = sum(self.sizes)
+        out, start, lead = memory.empty_array(tuple(shape), arrays[0].dtype), 0, (slice(None),) * self.dim
+        for part, size in zip(arrays, self.sizes, strict=True):
+            kernels.copy_into(out[(*lead, slice(start, start + size))], part)
+            start += size
+        return out
 
     def backward(self, g):
         parts = split(g, self.sizes, self.dim)
@@ -675,7 +696,7 @@ class FlipFunction(Function):
         self.dims = dims
 
     def forward(self, x):
-        return np.flip(x, self.dims).copy()
+        return kernels.copied(np.flip(x, self.dims))
 
     def backward(self, g):
         return apply(FlipFunction(self.dims), g)
@@ -696,12 +717,27 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
+def _rolled(size: int, move: int) -> list[tuple[slice, slice]]:
+    """(where to, where from) of the one or two pieces that a dimension falls into when it is moved on by 0 <= move < size."""
+    if move == 0:
+        return [(slice(None), slice(None))]
+    return [(slice(move, size), slice(0, size - move)), (slice(0, move), slice(size - move, size))]
+
+
 class RollFunction(Function):
     def __init__(self, shifts, dims):
         self.shifts, self.dims = shifts, dims
 
     def forward(self, x):
-        return np.roll(x, self.shifts, self.dims)
+        moves = [0] * x.ndim
+        for shift, dim in zip(self.shifts, self.dims, strict=True):
+            moves[dim] += shift
+        out = memory.empty_array(x.shape, x.dtype)
+        if x.size:
+            pieces = [_rolled(size, move % size) for size, move in zip(x.shape, moves, strict=True)]
+            for pairs in itertools.product(*pieces):
+                kernels.copy_into(out[tuple(to for to, _ in pairs)], x[tuple(source for _, source in pairs)])
+        return out
 
     def backward(self, g):
         return apply(RollFunction(tuple(-s for s in self.shifts), self.dims), g)

@@ -1,0 +1,100 @@
+"""Elements and rows by index along one axis, and their adjoints: arrays in, arrays out.
+
+An array is seen as (outer, size, inner) around the axis. Its indices, int64 and checked to be in range, are either one list for all
+(rows) or an array (outer, count, inner) of their own (elements). What is added is added in the order of the indices, by one thread for
+an element, so that the bits do not depend on the number of threads.
+"""
+cimport numpy as cnp
+from libc.stdint cimport int64_t
+
+from minigrad._ext.memory cimport empty
+from minigrad._ext.threads cimport plan_threads
+
+cnp.import_array()
+
+
+# void pointers throughout: the functions take words or floats of the size in their names.
+cdef extern from "index_rows.h" nogil:
+    void mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
+    void mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
+    void mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
+    void mg_gather_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
+    void mg_gather_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
+    void mg_add_rows_32(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
+    void mg_add_rows_64(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
+    void mg_scatter_32(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int add,
+                       int threads)
+    void mg_scatter_64(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int add,
+                       int threads)
+
+
+cdef cnp.ndarray like(cnp.ndarray x, int64_t outer, int64_t count, int64_t inner):
+    cdef cnp.npy_intp[3] shape = [outer, count, inner]
+    return empty(3, shape, cnp.PyArray_TYPE(x))
+
+
+def take_rows(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
+    """x[o, index[i], :] as (outer, len(index), inner), of a contiguous x."""
+    cdef int64_t count = cnp.PyArray_SIZE(index), item = cnp.PyArray_ITEMSIZE(x)
+    cdef cnp.ndarray out = like(x, outer, count, inner)
+    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *source = cnp.PyArray_DATA(x)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef int threads = plan_threads(outer * count * (inner * item // 16 + 3))
+    with nogil:
+        if outer * count * inner == 0:
+            pass
+        elif inner == 1 and item == 4:
+            mg_take_32(source, at, to, outer, size, count, threads)
+        elif inner == 1 and item == 8:
+            mg_take_64(source, at, to, outer, size, count, threads)
+        else:
+            mg_take_rows(source, at, to, outer, size, inner * item, count, threads)
+    return out
+
+
+def add_rows(cnp.ndarray source, cnp.ndarray index, cnp.ndarray table, int64_t outer, int64_t size, int64_t inner):
+    """table[o, index[i], :] += source[o, i, :] in the order of i; contiguous arrays of one float type."""
+    cdef int64_t count = cnp.PyArray_SIZE(index)
+    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *rows = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(table)
+    cdef bint single = cnp.PyArray_TYPE(source) == cnp.NPY_FLOAT32
+    cdef int threads = plan_threads(outer * count * (inner // 8 + 2))
+    with nogil:
+        if single:
+            mg_add_rows_32(rows, at, to, outer, size, inner, count, threads)
+        else:
+            mg_add_rows_64(rows, at, to, outer, size, inner, count, threads)
+
+
+def gather(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
+    """x[o, index[o, i, k], k] as (outer, count, inner) for a contiguous x with elements of 4 or 8 bytes and a contiguous index."""
+    cdef int64_t count = cnp.PyArray_SIZE(index) // (outer * inner) if outer * inner else 0
+    cdef cnp.ndarray out = like(x, outer, count, inner)
+    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *source = cnp.PyArray_DATA(x)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef bint narrow = cnp.PyArray_ITEMSIZE(x) == 4
+    cdef int threads = plan_threads(outer * count * inner)
+    with nogil:
+        if narrow:
+            mg_gather_32(source, at, to, outer, size, inner, count, threads)
+        else:
+            mg_gather_64(source, at, to, outer, size, inner, count, threads)
+    return out
+
+
+def scatter(cnp.ndarray source, cnp.ndarray index, cnp.ndarray table, int64_t outer, int64_t size, int64_t inner, bint add):
+    """table[o, index[o, i, k], k] = source[o, i, k], or (add) += it, in the order of i; contiguous, table and source of one float type."""
+    cdef int64_t count = cnp.PyArray_SIZE(index) // (outer * inner) if outer * inner else 0
+    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *values = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(table)
+    cdef bint single = cnp.PyArray_TYPE(source) == cnp.NPY_FLOAT32
+    cdef int adds = add, threads = plan_threads(outer * count * inner)
+    with nogil:
+        if single:
+            mg_scatter_32(values, at, to, outer, size, inner, count, adds, threads)
+        else:
+            mg_scatter_64(values, at, to, outer, size, inner, count, adds, threads)

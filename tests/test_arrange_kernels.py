@@ -1,0 +1,100 @@
+"""Copies between layouts, rows and elements by index, beside numpy; and which reshapes are views."""
+
+import numpy as np
+import pytest
+
+from minigrad._ext import arrange, index
+from minigrad.ops.shape import _can_view
+
+
+def layouts(count, largest):
+    """Arrays of random dtype and layout: permuted, sliced with steps of either sign, expanded."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        ndim = int(rng.integers(0, 6))
+        shape = rng.integers(1, largest if ndim < 4 else 7, ndim)
+        x = np.asarray(rng.integers(0, 100, shape)).astype(rng.choice(["f4", "f8", "u1", "i2", "?"]))
+        x = x.transpose(rng.permutation(ndim))
+        x = x[tuple(slice(None, None, int(rng.choice([1, 1, 2, -1, -2]))) for _ in range(ndim))]
+        yield np.broadcast_to(x, (3, *x.shape)) if rng.random() < 0.3 else x
+
+
+@pytest.mark.parametrize("largest", [7, 80])
+def test_copies_of_any_layout(largest):
+    for x in layouts(300, largest):
+        x = np.asarray(x)
+        y = arrange.copied(x)
+        assert y.flags.c_contiguous
+        assert y.dtype == x.dtype
+        np.testing.assert_array_equal(y, x)
+        out = np.zeros(x.shape[::-1], x.dtype).T
+        arrange.copy_into(out, x)
+        np.testing.assert_array_equal(out, x)
+
+
+def test_copies_only_between_equals():
+    with pytest.raises(ValueError, match="copy_into"):
+        arrange.copy_into(np.zeros((2, 3)), np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="copy_into"):
+        arrange.copy_into(np.zeros(3), np.zeros(3, np.float32))
+
+
+def test_a_reshape_is_a_view_where_numpys_is():
+    rng = np.random.default_rng(1)
+    for x in layouts(500, 7):
+        if x.ndim == 0:
+            continue
+        shape = list(x.shape)
+        at = int(rng.integers(0, len(shape)))
+        if len(shape) > 1 and rng.random() < 0.7:
+            shape[at : at + 2] = [int(np.prod(shape[at : at + 2]))]
+        else:
+            shape[at : at + 1] = [2, shape[at] // 2] if shape[at] % 2 == 0 else [shape[at], 1]
+        assert _can_view(x, tuple(shape)) == np.may_share_memory(x.reshape(shape), x), (x.shape, x.strides, shape)
+
+
+def test_conversions_between_floats():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.standard_normal(10001), [np.inf, -np.inf, np.nan, 1e300, 1e-50, -0.0]])
+    with np.errstate(over="ignore"):
+        narrow = x.astype(np.float32)
+    np.testing.assert_array_equal(arrange.converted(x, np.dtype(np.float32)), narrow)
+    np.testing.assert_array_equal(arrange.converted(narrow, np.dtype(np.float64)), narrow.astype(np.float64))
+    np.testing.assert_array_equal(arrange.converted(narrow[:5000:3], np.dtype(np.int64)), narrow[:5000:3].astype(np.int64))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
+@pytest.mark.parametrize(
+    ("outer", "size", "inner", "count"), [(1, 7, 5, 20), (3, 50, 1, 9000), (2, 9, 33, 4), (0, 3, 2, 4), (2, 3, 4, 0)]
+)
+def test_rows(dtype, outer, size, inner, count):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 100, (outer, size, inner)).astype(dtype)
+    at = rng.integers(0, size, count)
+    rows = index.take_rows(x, at, outer, size, inner)
+    np.testing.assert_array_equal(rows, x[:, at])
+    if x.dtype.kind == "f":
+        expected = x.copy()
+        np.add.at(expected, (slice(None), at), rows)
+        index.add_rows(rows, at, x, outer, size, inner)
+        np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("outer", "size", "inner", "count"), [(1, 7, 5, 20), (60, 50, 1, 500), (2, 9, 33, 4), (0, 3, 2, 4), (2, 3, 4, 0)]
+)
+def test_elements(dtype, outer, size, inner, count):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((outer, size, inner)).astype(dtype)
+    at = rng.integers(0, size, (outer, count, inner))
+    found = index.gather(x, at, outer, size, inner)
+    np.testing.assert_array_equal(found, np.take_along_axis(x, at, 1))
+    put, added = x.copy(), x.copy()
+    index.scatter(found * 2, at, put, outer, size, inner, False)
+    index.scatter(found, at, added, outer, size, inner, True)
+    np.put_along_axis(x_put := x.copy(), at, found * 2, 1)
+    np.testing.assert_array_equal(put, x_put)
+    grid = np.ogrid[:outer, :count, :inner]
+    np.add.at(x, (grid[0], at, grid[2]), found)
+    np.testing.assert_array_equal(added, x)
