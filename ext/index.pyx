@@ -28,15 +28,11 @@ cdef extern from "index_rows.h" nogil:
                        int threads)
 
 
-cdef cnp.ndarray like(cnp.ndarray x, int64_t outer, int64_t count, int64_t inner):
-    cdef cnp.npy_intp[3] shape = [outer, count, inner]
-    return empty(3, shape, cnp.PyArray_TYPE(x))
-
-
 def take_rows(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
     """x[o, index[i], :] as (outer, len(index), inner), of a contiguous x."""
     cdef int64_t count = cnp.PyArray_SIZE(index), item = cnp.PyArray_ITEMSIZE(x)
-    cdef cnp.ndarray out = like(x, outer, count, inner)
+    cdef cnp.npy_intp[3] shape = [outer, count, inner]
+    cdef cnp.ndarray out = empty(3, shape, cnp.PyArray_TYPE(x))
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
     cdef void *source = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
@@ -69,9 +65,9 @@ def add_rows(cnp.ndarray source, cnp.ndarray index, cnp.ndarray table, int64_t o
 
 
 def gather(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
-    """x[o, index[o, i, k], k] as (outer, count, inner) for a contiguous x with elements of 4 or 8 bytes and a contiguous index."""
+    """x[o, index[o, i, k], k] in the shape of index, for a contiguous x with elements of 4 or 8 bytes and a contiguous index."""
     cdef int64_t count = cnp.PyArray_SIZE(index) // (outer * inner) if outer * inner else 0
-    cdef cnp.ndarray out = like(x, outer, count, inner)
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(index), cnp.PyArray_DIMS(index), cnp.PyArray_TYPE(x))
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
     cdef void *source = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)

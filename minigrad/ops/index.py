@@ -101,8 +101,7 @@ class ElementsFunction(Function):
 
     def forward(self, x):
         self.source = x.shape
-        out = kernels.gather(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
-        return out.reshape(self.positions.shape)
+        return kernels.gather(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
 
     def backward(self, g):
         return apply(ElementsAddFunction(self.positions, self.dim, self.source), g)
