@@ -1567,7 +1567,7 @@ cdef release(Function node):
     cdef tuple frees = type(node).frees
     if node.extras is not None and node.extras.packed is not None:
         node.freed = True
-        node.extras.packed = node.extras.packed_out = None
+        node.extras.packed = node.extras.packed_out = node.extras.unpack = None
     if node.saved is not None or node.saved_out is not None or frees:
         node.freed = True
         node.saved = None

@@ -1,5 +1,7 @@
 """Gradients: where backward passes start, grad mode, and the checks of derivative rules."""
 
+from . import functional as functional
+from . import graph as graph
 from .anomaly_mode import detect_anomaly as detect_anomaly
 from .anomaly_mode import set_detect_anomaly as set_detect_anomaly
 from .backward import backward as backward
@@ -14,3 +16,4 @@ from .grad_mode import set_grad_enabled as set_grad_enabled
 from .gradcheck import GradcheckError as GradcheckError
 from .gradcheck import gradcheck as gradcheck
 from .gradcheck import gradgradcheck as gradgradcheck
+from .variable import Variable as Variable
