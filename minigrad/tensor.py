@@ -273,7 +273,7 @@ class Tensor(TensorBase):
             return memo[id(self)]
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        new._set_array(self._array.copy(order="K"))
+        new._set_array(_copied(self._array, memo))
         new.requires_grad = self.requires_grad
         if self.grad is not None:
             new.grad = self.grad.__deepcopy__(memo)
@@ -802,6 +802,17 @@ class Tensor(TensorBase):
     topk = reduce.topk
     unique = reduce.unique
     var = reduce.var
+
+
+def _copied(array: np.ndarray, memo: dict) -> np.ndarray:
+    """A copy of the array; within one deepcopy, the copies of arrays that share memory do so too."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if owner is array or not owner.flags.c_contiguous:
+        return copy.deepcopy(array, memo)
+    memory = copy.deepcopy(owner, memo).reshape(-1).view(np.uint8)
+    return np.ndarray(array.shape, array.dtype, memory.data, array.ctypes.data - owner.ctypes.data, array.strides)
 
 
 def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:

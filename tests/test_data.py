@@ -65,6 +65,27 @@ def test_concat_chain_stack_subset(lib, pairs):
         D.Dataset()[0]
 
 
+class TensOfMany(Squares):
+    """Its samples differ when many are asked for at once."""
+
+    def __getitems__(self, indices):
+        return [10 * i for i in indices]
+
+
+def test_many_samples_at_once(lib):
+    D = lib.utils.data
+    assert D.StackDataset(TensOfMany(), Squares()).__getitems__([0, 2]) == [(0, 0), (20, 4)]
+    assert D.StackDataset(a=TensOfMany(), b=Squares()).__getitems__([2]) == [{"a": 20, "b": 4}]
+    assert [b.tolist() for b in D.DataLoader(D.Subset(TensOfMany(), [2, 1]), 2)] == [[20, 10]]
+
+    class Short(Squares):
+        def __getitems__(self, indices):
+            return []
+
+    with pytest.raises(ValueError, match=r"Nested dataset's output size mismatch. Expected 2, got 0"):
+        D.StackDataset(Short()).__getitems__([0, 1])
+
+
 def test_random_split(lib, pairs):
     D = lib.utils.data
     parts = D.random_split(pairs, [4, 3], generator=lib.Generator().manual_seed(1))
@@ -274,6 +295,8 @@ def test_default_collate(lib):
         collate([[1], [1, 2]])
     with pytest.raises(RuntimeError):
         collate([lib.ones(2), lib.ones(3)])
+    with pytest.raises(TypeError, match="expected Tensor as element 1"):
+        collate([lib.ones(2), 1])
 
 
 def test_default_collate_keeps_gradients(lib):

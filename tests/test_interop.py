@@ -328,6 +328,19 @@ def test_leaves_are_copied(lib):
     assert copy.deepcopy(lib.ones(2, 3).t()).stride() == (1, 3)
 
 
+def test_copies_of_views_share_memory_as_the_originals_do(lib):
+    t = lib.arange(6.0).reshape(2, 3)
+    for views in ([t, t[1], t.t()], [t.t(), t[1, 1:], t]):
+        first, *others = copy.deepcopy(views)
+        assert [first.tolist(), *(o.tolist() for o in others)] == [v.tolist() for v in views]
+        assert [v.stride() for v in (first, *others)] == [v.stride() for v in views]
+        first.fill_(9)
+        assert all((o == 9).all() for o in others)
+    assert t.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert copy.deepcopy(lib.ones(1).expand(3)).tolist() == [1, 1, 1]
+    assert copy.deepcopy(t[:, 1:2][:0]).shape == (0, 1)
+
+
 def test_results_are_not_deep_copied_and_lose_their_graph_in_a_pickle(lib):
     y = lib.ones(2, requires_grad=True) * 2
     with pytest.raises(RuntimeError, match="Only Tensors created explicitly by the user"):

@@ -533,6 +533,11 @@ def test_options_that_are_refused(lib, kind, options, text):
         lib.utils.data.DataLoader([1], num_workers=1, **options)
 
 
+def test_a_prefetch_factor_of_zero_is_refused():
+    with pytest.raises(ValueError, match="prefetch_factor option should be at least 1"):
+        data.DataLoader([1], num_workers=1, prefetch_factor=0)
+
+
 def test_attributes_that_are_fixed(lib):
     loader = lib.utils.data.DataLoader([1], num_workers=1)
     assert (loader.prefetch_factor, loader.num_workers, loader.persistent_workers) == (2, 1, False)

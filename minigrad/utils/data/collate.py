@@ -85,6 +85,9 @@ def _unsupported(found: Any) -> str:
 
 
 def _collate_tensors(batch: Sequence[Tensor], *, collate_fn_map: Any = None) -> Tensor:
+    for i, item in enumerate(batch):
+        if not isinstance(item, Tensor):
+            raise TypeError(f"default_collate: expected Tensor as element {i} of the batch, but got {type(item).__name__}")
     same = all(t.shape == batch[0].shape and t.dtype is batch[0].dtype for t in batch)
     if same and not any(t.requires_grad for t in batch):
         return from_array(np.stack([t._array for t in batch]))

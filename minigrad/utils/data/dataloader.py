@@ -233,6 +233,8 @@ class DataLoader(Generic[_T_co]):
             prefetch_factor = 2
         if prefetch_factor is not None and prefetch_factor < 0:
             raise ValueError("prefetch_factor option should be non-negative")
+        if prefetch_factor == 0:
+            raise ValueError("prefetch_factor option should be at least 1: a worker makes the batch that it is asked for")
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
         stream = isinstance(dataset, IterableDataset)

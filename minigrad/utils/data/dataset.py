@@ -78,6 +78,16 @@ class StackDataset(Dataset[Any]):
             return {key: dataset[index] for key, dataset in self.datasets.items()}
         return tuple(dataset[index] for dataset in self.datasets)
 
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """The samples at a list of positions. ValueError if a dataset's own `__getitems__` gives another number of them."""
+        members: list[Any] = list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+        columns = [fetch(dataset, indices) for dataset in members]
+        for column in columns:
+            if len(column) != len(indices):
+                raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}")
+        rows = zip(*columns, strict=True)
+        return [dict(zip(self.datasets, row, strict=True)) for row in rows] if isinstance(self.datasets, dict) else list(rows)
+
     def __len__(self) -> int:
         return self._length
 
