@@ -161,7 +161,12 @@ class ViewFunction(Function):
         return x.reshape(self.shape)
 
     def backward(self, g):
-        return reshape(g, self.source)
+        return _in_shape(g, self.source)
+
+
+def _in_shape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The elements in order, in a shape of as many elements. A view where that is possible, otherwise a copy."""
+    return apply(ViewFunction(shape), input if _can_view(input._array, shape) else clone(input))
 
 
 def _complete_shape(shape: tuple[int, ...], source: tuple[int, ...]) -> tuple[int, ...]:
@@ -213,8 +218,7 @@ def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | N
     wanted = as_size(sizes if shape is None else (shape,), "reshape")
     if wanted == source:
         return alias(input)
-    wanted = _complete_shape(wanted, source)
-    return apply(ViewFunction(wanted), input if _can_view(input._array, wanted) else clone(input))
+    return _in_shape(input, _complete_shape(wanted, source))
 
 
 def view(
@@ -271,7 +275,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(input, 1)
     if start == end:
         return input
-    return reshape(input, *shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+    return _in_shape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def ravel(input: Tensor) -> Tensor:
