@@ -5,6 +5,7 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t
 
+from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
@@ -60,39 +61,71 @@ def find_bad_target(const int64_t[::1] target, int64_t classes, int64_t ignore):
     return found
 
 
-def cross_entropy_forward(const floating[:, :, ::1] x, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
-                          double smoothing, floating[::1] losses, floating[::1] maxima, floating[::1] logs):
+cdef void run_cross_entropy_forward(const floating *x, const int64_t *target, const floating *weight, int64_t ignore,
+                                    double smoothing, floating *losses, floating *maxima, floating *logs, double *totals, int64_t N,
+                                    int64_t C, int64_t D) noexcept nogil:
+    cross_entropy_forward_c(x, target, weight, ignore, smoothing, losses, maxima, logs, totals, N, C, D,
+                            plan_threads(N * C * D + 20 * N * D))
+
+
+def cross_entropy_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, double smoothing,
+                          cnp.ndarray losses, cnp.ndarray maxima, cnp.ndarray logs):
     """Writes the loss, the largest logit and log(sum(exp(x - max))) of each of the N * D positions of x (N, C, D).
 
-    Returns the sum of the losses and the sum of the weights of the targets that are not `ignore`. weight (C) may be None. The
-    targets have been checked.
+    Returns the sum of the losses and the sum of the weights of the targets that are not `ignore`. weight (C) may be None. All are
+    contiguous and of x's type but for target, int64; the targets have been checked.
     """
-    cdef int64_t N = x.shape[0], C = x.shape[1], D = x.shape[2]
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = cnp.PyArray_DIM(x, 2)
     cdef double[2] totals
-    cdef const floating *w = data(weight)
+    cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
     totals[0] = totals[1] = 0
     if N * D == 0:
         return 0.0, 0.0
     if C == 0:                                       # every target is ignored: there is no other that passes validation
-        losses[:] = 0
+        losses.fill(0)
         return 0.0, 0.0
-    with nogil:
-        cross_entropy_forward_c(&x[0, 0, 0], &target[0], w, ignore, smoothing, &losses[0], &maxima[0], &logs[0], &totals[0],
-                                N, C, D, plan_threads(N * C * D + 20 * N * D))
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        with nogil:
+            run_cross_entropy_forward[float](
+                <const float *> cnp.PyArray_DATA(x), t, <const float *> w, ignore, smoothing, <float *> cnp.PyArray_DATA(losses),
+                <float *> cnp.PyArray_DATA(maxima), <float *> cnp.PyArray_DATA(logs), totals, N, C, D)
+    else:
+        with nogil:
+            run_cross_entropy_forward[double](
+                <const double *> cnp.PyArray_DATA(x), t, <const double *> w, ignore, smoothing, <double *> cnp.PyArray_DATA(losses),
+                <double *> cnp.PyArray_DATA(maxima), <double *> cnp.PyArray_DATA(logs), totals, N, C, D)
     return totals[0], totals[1]
 
 
-def cross_entropy_backward(const floating[::1] g, double scale, const floating[:, :, ::1] x, const int64_t[::1] target,
-                           const floating[::1] weight, int64_t ignore, double smoothing, const floating[::1] maxima,
-                           const floating[::1] logs, floating[:, :, ::1] gx):
+cdef void run_cross_entropy_backward(const floating *g, int64_t step, double scale, const floating *x, const int64_t *target,
+                                     const floating *weight, int64_t ignore, double smoothing, const floating *maxima,
+                                     const floating *logs, floating *gx, int64_t N, int64_t C, int64_t D) noexcept nogil:
+    cross_entropy_backward_c(g, step, scale, x, target, weight, ignore, smoothing, maxima, logs, gx, N, C, D,
+                             plan_threads(N * C * D + 20 * N * D))
+
+
+def cross_entropy_backward(cnp.ndarray g, double scale, cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore,
+                           double smoothing, cnp.ndarray maxima, cnp.ndarray logs, cnp.ndarray gx):
     """gx of the losses of cross_entropy_forward for the incoming gradient g * scale; g has one element, or one a position."""
-    cdef int64_t N = x.shape[0], C = x.shape[1], D = x.shape[2], step = 1 if g.shape[0] > 1 else 0
-    cdef const floating *w = data(weight)
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = cnp.PyArray_DIM(x, 2)
+    cdef int64_t step = 1 if cnp.PyArray_SIZE(g) > 1 else 0
+    cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
     if N * C * D == 0:
         return
-    with nogil:
-        cross_entropy_backward_c(&g[0], step, scale, &x[0, 0, 0], &target[0], w, ignore, smoothing, &maxima[0], &logs[0],
-                                 &gx[0, 0, 0], N, C, D, plan_threads(N * C * D + 20 * N * D))
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        with nogil:
+            run_cross_entropy_backward[float](
+                <const float *> cnp.PyArray_DATA(g), step, scale, <const float *> cnp.PyArray_DATA(x), t, <const float *> w, ignore,
+                smoothing, <const float *> cnp.PyArray_DATA(maxima), <const float *> cnp.PyArray_DATA(logs),
+                <float *> cnp.PyArray_DATA(gx), N, C, D)
+    else:
+        with nogil:
+            run_cross_entropy_backward[double](
+                <const double *> cnp.PyArray_DATA(g), step, scale, <const double *> cnp.PyArray_DATA(x), t, <const double *> w, ignore,
+                smoothing, <const double *> cnp.PyArray_DATA(maxima), <const double *> cnp.PyArray_DATA(logs),
+                <double *> cnp.PyArray_DATA(gx), N, C, D)
 
 
 def nll_forward(const floating[:, :, ::1] x, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
@@ -123,28 +156,42 @@ def nll_backward(const floating[::1] g, double scale, const int64_t[::1] target,
         nll_backward_c(&g[0], step, scale, &target[0], w, ignore, &gx[0, 0, 0], N, C, D)
 
 
-def squared_error(const floating[::1] x, const floating[::1] y):
-    """The sum of (x - y)^2, added up in REAL over short segments and in double over these, in order."""
-    cdef int64_t n = x.shape[0], blocks = (n + LOSS_MEAN_SEGMENT - 1) // LOSS_MEAN_SEGMENT, b
+cpdef double squared_error(cnp.ndarray x, cnp.ndarray y) except? -1:
+    """The sum of (x - y)^2 of two arrays of one size, added up in REAL over short segments and in double over these, in order."""
+    cdef int64_t n = cnp.PyArray_SIZE(x), blocks = (n + LOSS_MEAN_SEGMENT - 1) // LOSS_MEAN_SEGMENT, b
     cdef double total = 0
-    cdef double[::1] partial
+    cdef double *partial = &total
+    cdef int threads = 1
     if n == 0:
         return 0.0
-    if blocks == 1:
-        squared_error_c(&x[0], &y[0], &total, n, 1)
-        return total
-    partial = np.empty(blocks)
-    with nogil:
-        squared_error_c(&x[0], &y[0], &partial[0], n, plan_threads(n // 8))
+    if blocks > 1:
+        sums = empty_array((blocks,), np.float64)
+        partial = <double *> cnp.PyArray_DATA(<cnp.ndarray> sums)
+        threads = plan_threads(n // 8)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        with nogil:
+            squared_error_c(<const float *> cnp.PyArray_DATA(x), <const float *> cnp.PyArray_DATA(y), partial, n, threads)
+    else:
+        with nogil:
+            squared_error_c(<const double *> cnp.PyArray_DATA(x), <const double *> cnp.PyArray_DATA(y), partial, n, threads)
+    if blocks > 1:
         for b in range(blocks):
             total += partial[b]
     return total
 
 
-def scaled_difference(const floating[::1] x, const floating[::1] y, double scale, floating[::1] out):
-    """out = (x - y) * scale"""
-    cdef int64_t n = x.shape[0]
+cpdef int scaled_difference(cnp.ndarray x, cnp.ndarray y, double scale, cnp.ndarray out) except -1:
+    """out = (x - y) * scale, of arrays of one size"""
+    cdef int64_t n = cnp.PyArray_SIZE(x)
+    cdef int threads = plan_threads(n // 8)
     if n == 0:
-        return
-    with nogil:
-        scaled_difference_c(&x[0], &y[0], scale, &out[0], n, plan_threads(n // 8))
+        return 0
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        with nogil:
+            scaled_difference_c(<const float *> cnp.PyArray_DATA(x), <const float *> cnp.PyArray_DATA(y), scale,
+                                <float *> cnp.PyArray_DATA(out), n, threads)
+    else:
+        with nogil:
+            scaled_difference_c(<const double *> cnp.PyArray_DATA(x), <const double *> cnp.PyArray_DATA(y), scale,
+                                <double *> cnp.PyArray_DATA(out), n, threads)
+    return 0

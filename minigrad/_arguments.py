@@ -20,6 +20,8 @@ def check_elements(sizes: Sequence[int], function: str) -> None:
 
 def normalize_dim(dim: int, ndim: int) -> int:
     """`dim` counted from the front. A 0-d tensor counts as having one dimension. Raises IndexError if there is no such dimension."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim + ndim if dim < 0 else dim
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise TypeError(f"expected dim to be an int, but got {type(dim).__name__}")
     n = max(ndim, 1)
@@ -34,10 +36,10 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...
         return tuple(range(ndim))
     if isinstance(dim, (int, np.integer)):
         return (normalize_dim(dim, ndim),) if ndim else (normalize_dim(dim, ndim),)[:0]
-    dims = tuple(normalize_dim(d, ndim) for d in dim)
-    for d in dims:
-        if dims.count(d) > 1:
-            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    dims = tuple([normalize_dim(d, ndim) for d in dim])
+    if len(set(dims)) < len(dims):
+        twice = next(d for d in dims if dims.count(d) > 1)
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
     return dims if ndim else ()
 
 

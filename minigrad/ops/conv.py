@@ -15,6 +15,7 @@ import numpy as np
 from minigrad._ext import conv as kernels
 from minigrad._ext.engine import Function, apply
 from minigrad._ext.memory import empty_array
+from minigrad.ops.reduce import SumFunction
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -112,7 +113,7 @@ class ConvWeightFunction(Function):
 
 def _sum_channels(g: Tensor) -> Tensor:
     """The sum over all axes but the channels: (N, C, *) -> (C,), the gradient of a bias."""
-    return g.sum((0, *range(2, g.ndim)))
+    return apply(SumFunction((0, *range(2, g.ndim)), False), g)
 
 
 def conv(x: Tensor, w: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:

@@ -28,9 +28,10 @@ def _check_positive(function: str, name: str, values: tuple[int, ...], least: in
 
 
 def _check_tensors(function: str, rank: int, x: Tensor, w: Tensor, bias: Tensor | None) -> None:
-    for name, value in (("input", x), ("weight", w), ("bias", bias)):
-        if not isinstance(value, TensorBase) and not (name == "bias" and value is None):
-            raise TypeError(f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}")
+    if not (isinstance(x, TensorBase) and isinstance(w, TensorBase) and (bias is None or isinstance(bias, TensorBase))):
+        for name, value in (("input", x), ("weight", w), ("bias", bias)):
+            if not isinstance(value, TensorBase):
+                raise TypeError(f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}")
     image, weight = x._array, w._array
     if image.ndim != rank + 2 and image.ndim != rank + 1:
         raise RuntimeError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad._ext import hot_loss
 from minigrad._ext.engine import TensorBase, from_array
 from minigrad.nn.functional.distance import pairwise_distance
 from minigrad.ops import loss as ops
@@ -109,6 +110,10 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)^2. Warns where the two are broadcast. weight (of input's shape): the mean is then the weighted mean."""
+    if weight is None and size_average is None and reduce is None and (reduction == "mean" or reduction == "sum"):
+        loss = hot_loss.try_squared_error(input, target, reduction == "mean")
+        if loss is not None:
+            return loss
     reduction = _reduction(reduction, size_average, reduce)
     x, y = _pair("mse_loss", input, target)
     if weight is not None:
@@ -242,11 +247,11 @@ def cross_entropy(
     does for a batch size, shape, dtype or class that does not fit, before anything is computed.
     """
     reduction = _reduction(reduction, size_average, reduce)
-    for position, (name, value) in enumerate((("input", input), ("target", target)), 1):
-        if not isinstance(value, TensorBase):
-            raise TypeError(
-                f"cross_entropy_loss(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
-            )
+    if not (isinstance(input, TensorBase) and isinstance(target, TensorBase)):
+        name, position, value = ("target", 2, target) if isinstance(input, TensorBase) else ("input", 1, input)
+        raise TypeError(
+            f"cross_entropy_loss(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input._array.shape == target._array.shape:
