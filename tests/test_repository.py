@@ -170,18 +170,18 @@ def python_blocks(path):
 
 def promised_output(block, statement, next_line):
     """The text in the comments at the end of a statement and on lines of their own right below it; None if there is none."""
+    source = block.splitlines()
     comments = {
         token.start[0]: token.string.removeprefix("#").removeprefix(" ")
         for token in tokenize.generate_tokens(io.StringIO(block).readline)
         if token.type == tokenize.COMMENT
     }
-    if statement.end_lineno not in comments:
-        return None
-    lines, number = [comments[statement.end_lineno]], statement.end_lineno + 1
-    while number < next_line and number in comments and block.splitlines()[number - 1].lstrip().startswith("#"):
+    lines = [comments[statement.end_lineno]] if statement.end_lineno in comments else []
+    number = statement.end_lineno + 1
+    while number < next_line and number in comments and source[number - 1].lstrip().startswith("#"):
         lines.append(comments[number])
         number += 1
-    return "\n".join(lines)
+    return "\n".join(lines) if lines else None
 
 
 def check_block(block, namespace):

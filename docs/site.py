@@ -1,0 +1,200 @@
+"""What the documentation site is made of besides its pages: the gallery, the API reference, CONTRIBUTING.md as a page.
+
+`python docs/site.py` writes docs/gallery.md from the examples and the graph in docs/images; a test fails while they are out of date.
+The rest is for mkdocs (see mkdocs.yml): pages that are generated while the site is built, and docstrings taken as plain text instead of Markdown.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+GALLERY = ROOT / "docs" / "gallery.md"
+GRAPH = ROOT / "docs" / "images" / "graph.svg"
+
+# The pages of the reference: title, what it is about, and the packages or modules whose public names it shows.
+REFERENCE = {
+    "tensor": ("Tensor", "The tensor and its methods.", ["minigrad.tensor"]),
+    "minigrad": ("minigrad", "Functions that make tensors and compute with them, and the settings.", ["minigrad"]),
+    "nn": ("minigrad.nn", "Layers, losses and containers.", ["minigrad.nn"]),
+    "functional": ("minigrad.nn.functional", "What the layers compute, as functions.", ["minigrad.nn.functional"]),
+    "nn_utils": ("nn.init, nn.utils", "Initialization, and tools for parameters.", ["minigrad.nn.init", "minigrad.nn.utils"]),
+    "optim": ("minigrad.optim", "Optimizers and schedules.", ["minigrad.optim", "minigrad.optim.lr_scheduler"]),
+    "autograd": ("minigrad.autograd", "Gradients, grad mode, and what checks them.", ["minigrad.autograd", "minigrad.autograd.observer"]),
+    "data": ("minigrad.utils.data", "Datasets and loaders.", ["minigrad.utils.data"]),
+    "vision": (
+        "minigrad.vision",
+        "Datasets, models and transforms for images, by torchvision's names.",
+        ["minigrad.vision.datasets", "minigrad.vision.models", "minigrad.vision.transforms", "minigrad.vision.utils"],
+    ),
+    "tools": (
+        "summary, viz, profiler",
+        "The instruments.",
+        ["minigrad.summary_table", "minigrad.receptive_field", "minigrad.viz", "minigrad.profiler"],
+    ),
+    "other": (
+        "Other modules",
+        "Random numbers, files, back ends, and stand-ins for what a CPU library does not have.",
+        [
+            "minigrad.random", "minigrad.io", "minigrad.backends", "minigrad.as_torch", "minigrad.amp", "minigrad.cuda",
+            "minigrad.mps", "minigrad.accelerator", "minigrad.jit",
+        ],
+    ),
+}  # fmt: skip
+
+# Shown on pages of their own.
+_ELSEWHERE = {"minigrad": ("minigrad.nn", "minigrad.summary_table", "minigrad.random", "minigrad.io")}
+
+
+def examples() -> list[tuple[str, str]]:
+    """(name, first sentence of the docstring) of every example script."""
+    found = []
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if text is None:
+            raise ValueError(f"{path} has no docstring")
+        found.append((path.stem, text.splitlines()[0]))
+    return found
+
+
+def gallery() -> str:
+    """The gallery page: a picture, a sentence and a command for each script."""
+    parts = [
+        "# Gallery\n\n"
+        "Scripts to read in one sitting and to run in under a minute, on real data that comes with scikit-learn. "
+        "Each takes `--help`, writes its pictures to `runs/<name>/` and ends with one number that the tests check.\n\n"
+        '    pip install -e ".[examples]"\n\n'
+        "<!-- Written by `python docs/site.py` from the docstrings of the examples; do not edit. -->\n"
+    ]
+    for name, sentence in examples():
+        picture = f"images/gallery/{name}.png"
+        parts.append(f"\n## {name}\n\n{plain(sentence)}\n\n    python examples/{name}.py\n")
+        if (ROOT / "docs" / picture).exists():
+            parts.append(f"\n![{name}]({picture})\n")
+    return "".join(parts)
+
+
+def graph() -> str:
+    """The graph of the network on the page of instruments, as SVG."""
+    import minigrad as mg
+    from minigrad import nn, viz
+
+    convolution = nn.Conv2d(1, 6, 5, padding=2)
+    net = nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * 14 * 14, 10))
+    return viz.trace(net, mg.zeros(4, 1, 28, 28)).svg
+
+
+def module_file(name: str) -> Path | None:
+    """The source of a module, a stub for a compiled one; None if there is none."""
+    path = ROOT / name.replace(".", "/")
+    candidates = [path / "__init__.py", path.with_suffix(".py"), path.with_suffix(".pyi")]
+    return next((candidate for candidate in candidates if candidate.exists()), None)
+
+
+def public_names(module: str) -> dict[str, list[str]]:
+    """What a module offers: {the module where it is written: names}.
+
+    A package offers what its __init__ imports with `import name as name`; a module the public classes and functions written in it.
+    """
+    path = module_file(module)
+    if path is None:
+        raise ValueError(f"there is no module {module}")
+    found: dict[str, list[str]] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            package = module.split(".")
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                if alias.asname == alias.name and module_file(f"{source}.{alias.name}") is None and source.startswith("minigrad"):
+                    found.setdefault(source, []).append(alias.name)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            names = found.setdefault(module, [])
+            if node.name not in names:
+                names.append(node.name)
+    return found
+
+
+def _definitions(module: str) -> set[str]:
+    """The names of the classes and functions of a module that have a docstring."""
+    path = module_file(module)
+    body = ast.parse(path.read_text(encoding="utf-8")).body if path else []
+    kinds = ast.ClassDef | ast.FunctionDef
+    return {node.name for node in body if isinstance(node, kinds) and ast.get_docstring(node)}
+
+
+def reference_page(title: str, about: str, modules: list[str]) -> str:
+    """A page of the reference, as Markdown for mkdocstrings."""
+    parts = [f"# {title}\n\n{about}\n"]
+    for module in modules:
+        for source, names in public_names(module).items():
+            if source.startswith(_ELSEWHERE.get(module, ())):
+                continue
+            defined = _definitions(source)
+            written = [name for name in names if name in defined]
+            if not written:
+                continue
+            heading = f"{module}: {source.rpartition('.')[2]}" if len(modules) > 1 and source != module else source.rpartition(".")[2]
+            if source == module:
+                heading = module
+            parts.append(f"\n## {heading}\n")
+            options = f"    options:\n      members: [{', '.join(written)}]\n      heading_level: 3\n      show_root_heading: false\n"
+            parts.append(f"\n::: {source}\n{options}")
+    return "".join(parts)
+
+
+def contributing() -> str:
+    """CONTRIBUTING.md as a page of the site."""
+    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").replace("](docs/", "](")
+
+
+def plain(text: str) -> str:
+    """Markdown that shows the text as it is: what is not in backticks or an indented block is escaped."""
+    out, block, blank = [], False, True
+    for line in text.split("\n"):
+        indented = line.startswith("    ")
+        block = indented and (block or blank) or (block and not line.strip())
+        if block:
+            out.append(line)
+        else:
+            parts = re.split(r"(`+[^`]*`+)", line)
+            out.append("".join(part if part.startswith("`") else re.sub(r"([*_<\[\]|])", r"\\\1", part) for part in parts))
+        blank = not line.strip()
+    return "\n".join(out)
+
+
+# ---- for mkdocs
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the generated pages."""
+    from mkdocs.structure.files import File
+
+    for name, page in REFERENCE.items():
+        files.append(File.generated(config, f"reference/{name}.md", content=reference_page(*page)))
+    files.append(File.generated(config, "contributing.md", content=contributing()))
+    return files
+
+
+try:
+    import griffe
+except ImportError:  # not building the site
+    pass
+else:
+
+    class PlainText(griffe.Extension):
+        """Escapes the docstrings, which are plain text."""
+
+        def on_object(self, *, obj: Any, **_: Any) -> None:
+            """Called for every object with its docstring."""
+            if obj.docstring is not None:
+                obj.docstring.value = plain(obj.docstring.value)
+
+
+if __name__ == "__main__":
+    GALLERY.write_text(gallery(), encoding="utf-8")
+    GRAPH.parent.mkdir(exist_ok=True)
+    GRAPH.write_text(graph(), encoding="utf-8")
