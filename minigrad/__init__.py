@@ -408,6 +408,8 @@ from .tensor_types import LongTensor as LongTensor
 from .tensor_types import ShortTensor as ShortTensor
 from .version import __version__ as __version__
 
+from . import distributions as distributions  # isort: skip (it needs all of the above)
+
 absolute = abs
 arccos = acos
 arccosh = acosh

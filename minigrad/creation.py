@@ -35,7 +35,7 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
         if dtype is None:
             dtype = _dtype.from_numpy(source.dtype)
         return np.array(source, dtype=dtype.np, order="C")
-    if isinstance(data, (list, tuple)):
+    if _is_sequence(data):
         data = _plain(data)
     elif not isinstance(data, (int, float, bool)):
         if hasattr(data, "__array__"):
@@ -62,7 +62,20 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
 
 def _plain(data: Sequence) -> list:
     """The nest with tensors as what numpy understands."""
-    return [_plain(x) if isinstance(x, (list, tuple)) else x._array if isinstance(x, TensorBase) else x for x in data]
+    return [
+        x if type(x) in _NUMBERS else _plain(x) if _is_sequence(x) else x._array if isinstance(x, TensorBase) else x
+        for x in data
+    ]
+
+
+_NUMBERS = (float, int, bool)
+
+
+def _is_sequence(data: Any) -> bool:
+    """Whether data is a list, a tuple, a deque, a range or the like, but no string, array or tensor."""
+    if isinstance(data, (list, tuple)):
+        return True
+    return isinstance(data, Sequence) and not isinstance(data, (str, np.ndarray, TensorBase))
 
 
 def _only_python_floats(data: Any) -> bool:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,30 @@ def test_autocast_and_the_scaler_are_off():
     assert not scaler.is_enabled()
     assert scaler.get_scale() == 1.0
     assert scaler.state_dict() == {}
+
+
+def test_data_parallel_without_gpus(lib):
+    inner = lib.nn.Linear(2, 3)
+    parallel = lib.nn.DataParallel(inner)
+    assert list(parallel.state_dict()) == ["module.weight", "module.bias"]
+    x = lib.ones(4, 2)
+    assert lib.equal(parallel(x), inner(x))
+    assert parallel.module is inner
+    assert parallel.device_ids == []
+
+
+def test_data_parallel_has_no_gpus():
+    inner, x = minigrad.nn.Linear(2, 3), minigrad.ones(4, 2)
+    assert minigrad.equal(minigrad.nn.parallel.data_parallel(inner, x), inner(x))
+    for ask in (lambda: minigrad.nn.DataParallel(inner, [0, 1]), lambda: minigrad.nn.parallel.data_parallel(inner, x, [0])):
+        with pytest.raises(RuntimeError, match="CPU only"):
+            ask()
+
+
+def test_tensors_of_sequences_that_are_no_lists(lib):
+    assert lib.tensor(deque([1, 2.5])).tolist() == [1.0, 2.5]
+    assert lib.tensor([range(2), deque([3, lib.tensor(4)])]).tolist() == [[0, 1], [3, 4]]
+    assert lib.tensor(bytearray(b"ab")).tolist() == [97, 98]
+    for wrong in ("12", {1, 2}):
+        with pytest.raises((TypeError, RuntimeError)):
+            lib.tensor(wrong)
