@@ -12,9 +12,12 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim, normalize_dims
-from minigrad._ext import hot
+from minigrad._ext import elementwise as functions
+from minigrad._ext import hot, index, scan
 from minigrad._ext import reduce as kernels
+from minigrad._ext import sort as sorting
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.memory import zeros_array
 from minigrad.ops import elementwise
 from minigrad.ops.elementwise import isnan, sign, where
 from minigrad.ops.shape import cast, cat, expand, flatten, flip, narrow, reshape
@@ -187,22 +190,18 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 
 class CumsumFunction(Function):
-    """Running sums; the adjoint sums from the other end."""
+    """Running sums, or (reverse, floats only) from the end; the adjoint sums from the other end."""
 
-    def __init__(self, dim):
-        self.dim = dim
+    def __init__(self, dim, reverse):
+        self.dim, self.reverse = dim, reverse
 
     def forward(self, x):
-        if x.dtype == np.float32:
-            return np.cumsum(x, axis=self.dim, dtype=np.float64).astype(np.float32)
+        if x.dtype.kind == "f":
+            return scan.cumsum(x, self.dim, self.reverse)
         return np.cumsum(x, axis=self.dim, dtype=x.dtype)
 
     def backward(self, g):
-        return _reversed_cumsum(g, self.dim)
-
-
-def _reversed_cumsum(x: Tensor, dim: int) -> Tensor:
-    return flip(cumsum(flip(x, (dim,)), dim), (dim,))
+        return apply(CumsumFunction(self.dim, not self.reverse), g)
 
 
 @accepts_axis
@@ -212,7 +211,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: _dtype.dtype | None = None) -> Ten
     axis = normalize_dim(dim, x.ndim)
     if x.ndim == 0:
         return reshape(x, ())
-    return apply(CumsumFunction(axis), x)
+    return apply(CumsumFunction(axis, False), x)
 
 
 class CumprodFunction(Function):
@@ -222,14 +221,13 @@ class CumprodFunction(Function):
         self.dim = dim
 
     def forward(self, x):
-        if x.dtype == np.float32:
-            with np.errstate(over="ignore"):
-                return np.cumprod(x, axis=self.dim, dtype=np.float64).astype(np.float32)
+        if x.dtype.kind == "f":
+            return scan.cumprod(x, self.dim, False)
         return np.cumprod(x, axis=self.dim, dtype=x.dtype)
 
     def backward(self, g, x, out):
         if x._array.all():
-            return _reversed_cumsum(g * out, self.dim) / x
+            return apply(CumsumFunction(self.dim, True), g * out) / x
         return _cumprod_gradient(g, x, self.dim)
 
 
@@ -264,12 +262,11 @@ class LogSumExpFunction(Function):
 
     def forward(self, x):
         self.shape = x.shape
-        with np.errstate(all="ignore"):
-            if x.size == 0:
-                return np.log(kernels.sum(x, self.dims, self.keepdim))
-            largest = kernels.amax(x, self.dims, True)
-            largest[~np.isfinite(largest)] = 0
-            total = np.log(kernels.sum(np.exp(x - largest), self.dims, True)) + largest
+        if x.size == 0:
+            return functions.log(kernels.sum(x, self.dims, self.keepdim))
+        largest = kernels.amax(x, self.dims, True)
+        largest[~np.isfinite(largest)] = 0
+        total = functions.log(kernels.sum(functions.exp(functions.sub(x, largest)), self.dims, True)) + largest
         return np.asarray(total if self.keepdim else total.squeeze(self.dims))
 
     def backward(self, g, x, out):
@@ -557,8 +554,9 @@ class PutAlongFunction(Function):
         self.dim, self.indices, self.shape = dim, indices, shape
 
     def forward(self, x):
-        out = np.zeros(self.shape, x.dtype)
-        np.put_along_axis(out, self.indices, x, self.dim)
+        out = zeros_array(self.shape, x.dtype)
+        around = math.prod(self.shape[: self.dim]), self.shape[self.dim], math.prod(self.shape[self.dim + 1 :])
+        index.scatter(np.ascontiguousarray(x), np.ascontiguousarray(self.indices), out, *around, False)
         return out
 
     def backward(self, g):
@@ -601,11 +599,20 @@ class MinFunction(SelectionFunction):
         return np.min(x, self.dim, keepdims=True), np.argmin(x, self.dim, keepdims=True)
 
 
-def _argsort(x: np.ndarray, dim: int, descending: bool) -> np.ndarray:
-    """The stable order along a dimension; NaN counts as larger than everything."""
+def _sorted_part(x: np.ndarray, dim: int, first: int, last: int, descending: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(values, indices) of the elements first to last - 1 of each line of a dimension, sorted stably; NaN is the largest."""
+    if sorting.sorts(x):
+        lines = np.ascontiguousarray(np.moveaxis(x, dim, -1))
+        values, order = sorting.sort_lines(lines, first, last, descending)
+        if dim == x.ndim - 1:
+            return values, order
+        return np.ascontiguousarray(np.moveaxis(values, -1, dim)), np.ascontiguousarray(np.moveaxis(order, -1, dim))
     if descending:
-        return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
-    return np.argsort(x, axis=dim, kind="stable")
+        order = x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
+    else:
+        order = np.argsort(x, axis=dim, kind="stable")
+    order = np.take(order, np.arange(first, last), dim)
+    return np.take_along_axis(x, order, dim), order
 
 
 class SortFunction(SelectionFunction):
@@ -614,8 +621,7 @@ class SortFunction(SelectionFunction):
         self.descending = descending
 
     def select(self, x):
-        order = _argsort(x, self.dim, self.descending)
-        return np.take_along_axis(x, order, self.dim), order
+        return _sorted_part(x, self.dim, 0, x.shape[self.dim], self.descending)
 
 
 class TopkFunction(SelectionFunction):
@@ -624,8 +630,7 @@ class TopkFunction(SelectionFunction):
         self.k, self.largest = k, largest
 
     def select(self, x):
-        order = np.take(_argsort(x, self.dim, self.largest), np.arange(self.k), self.dim)
-        return np.take_along_axis(x, order, self.dim), order
+        return _sorted_part(x, self.dim, 0, self.k, self.largest)
 
 
 class KthvalueFunction(SelectionFunction):
@@ -634,19 +639,20 @@ class KthvalueFunction(SelectionFunction):
         self.k = k
 
     def select(self, x):
-        order = np.take(_argsort(x, self.dim, False), [self.k - 1], self.dim)
-        return np.take_along_axis(x, order, self.dim), order
+        return _sorted_part(x, self.dim, self.k - 1, self.k, False)
 
 
 class MedianAlongFunction(SelectionFunction):
     """The lower median, or the first NaN if there is one."""
 
     def select(self, x):
-        order = np.take(_argsort(x, self.dim, False), [(x.shape[self.dim] - 1) // 2], self.dim)
-        if x.dtype.kind == "f":
-            broken = np.isnan(x)
+        middle = (x.shape[self.dim] - 1) // 2
+        values, order = _sorted_part(x, self.dim, middle, middle + 1, False)
+        broken = functions.ufunc(np.isnan, x) if x.dtype.kind == "f" else None
+        if broken is not None and broken.any():
             order = np.where(broken.any(self.dim, keepdims=True), broken.argmax(self.dim, keepdims=True), order)
-        return np.take_along_axis(x, order, self.dim), order
+            values = np.take_along_axis(x, order, self.dim)
+        return values, order
 
 
 def _selected(node: SelectionFunction, input: Tensor) -> tuple[Tensor, Tensor]:
