@@ -17,6 +17,13 @@ SCHEDULES = {
     "CosineAnnealingWarmRestarts": [{"T_0": 6}, {"T_0": 4, "T_mult": 2, "eta_min": 0.01}],
     "LambdaLR": [{"lr_lambda": lambda t: 0.9**t}, {"lr_lambda": [lambda t: 1 / (t + 1), lambda t: t]}],
     "MultiplicativeLR": [{"lr_lambda": lambda t: 0.95 if t % 2 else 1.01}],
+    "CyclicLR": [
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7},
+        {"base_lr": [0.01, 0.02], "max_lr": [0.1, 0.3], "step_size_up": 4, "step_size_down": 6, "mode": "triangular2"},
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5, "mode": "exp_range", "gamma": 0.97, "cycle_momentum": False},
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5, "scale_fn": lambda x: 0.5**x, "base_momentum": 0.7},
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5, "scale_fn": lambda x: 0.9**x, "scale_mode": "iterations"},
+    ],
     "OneCycleLR": [
         {"max_lr": 0.5, "total_steps": 51},
         {"max_lr": [0.5, 0.1], "epochs": 10, "steps_per_epoch": 6, "anneal_strategy": "linear", "three_phase": True},
@@ -73,6 +80,39 @@ def test_composed_rates_are_those_of_torch(torch, make):
     assert run(mg, make)[0] == run(torch, make)[0]
 
 
+def test_cyclic_state_with_a_scale_object():
+    class Half:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def __call__(self, x):
+            return self.factor**x
+
+    def make(factor):
+        optimizer = make_optimizer(mg, momentum=0.9)
+        return mg.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1, 3, scale_fn=Half(factor))
+
+    first, other = make(0.5), make(0.25)
+    for _ in range(4):
+        first.optimizer.step()
+        first.step()
+    other.load_state_dict(first.state_dict())
+    assert other.scale_fn(2) == 0.25
+    for scheduler in (first, other):
+        scheduler.optimizer.step()
+        scheduler.step()
+    assert first.get_last_lr() == other.get_last_lr()
+
+
+def test_cyclic_errors(lib):
+    with pytest.raises(ValueError, match="mode is invalid and scale_fn is None"):
+        lib.optim.lr_scheduler.CyclicLR(make_optimizer(lib), 0.1, 0.2, mode="square")
+    with pytest.raises(ValueError, match="optimizer must support momentum or beta1"):
+        lib.optim.lr_scheduler.CyclicLR(make_optimizer(lib, "Adagrad"), 0.1, 0.2)
+    with pytest.raises(TypeError, match="is not an Optimizer"):
+        lib.optim.lr_scheduler.CyclicLR(3, 0.1, 0.2)
+
+
 def test_step_lr_against_the_formula():
     rates, _ = run(mg, lambda module, optimizer: module.StepLR(optimizer, step_size=4, gamma=0.5), steps=12)
     for t, groups in enumerate(rates):
@@ -100,7 +140,7 @@ def test_reduce_on_plateau_is_that_of_torch(torch, mode, threshold_mode):
     assert results[0][-1][1] == [0.01, 0.02]
 
 
-@pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0] != "OneCycleLR"])
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0] not in ("OneCycleLR", "CyclicLR")])
 def test_state_dict_resumes(name, options):
     def make(module, optimizer):
         return getattr(module, name)(optimizer, **options)

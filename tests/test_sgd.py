@@ -285,6 +285,23 @@ def test_hooks(lib):
     assert seen == ["pre", "post", "post"]
 
 
+def test_hooks_of_state_dicts(lib):
+    optimizer = lib.optim.SGD([lib.nn.Parameter(lib.ones(1))], lr=0.1)
+    seen = []
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("save"))
+    optimizer.register_state_dict_post_hook(lambda o, state: {**state, "extra": 1})
+    optimizer.register_state_dict_post_hook(lambda o, state: seen.append(sorted(state)), prepend=True)
+    optimizer.register_load_state_dict_pre_hook(lambda o, state: seen.append(state.pop("extra")))
+    handle = optimizer.register_load_state_dict_post_hook(lambda o: seen.append("loaded"))
+    state = optimizer.state_dict()
+    assert state["extra"] == 1
+    optimizer.load_state_dict(state)
+    assert state["extra"] == 1
+    handle.remove()
+    optimizer.load_state_dict(state)
+    assert seen == ["save", ["param_groups", "state"], 1, "loaded", 1]
+
+
 def one(lib):
     return [lib.nn.Parameter(lib.ones(1))]
 

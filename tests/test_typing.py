@@ -13,7 +13,7 @@ import pytest
 from tests import typed
 
 ROOT = Path(__file__).resolve().parent.parent
-STUBS = sorted((ROOT / "minigrad" / "_ext").glob("*.pyi"))
+STUBS = sorted(path for path in (ROOT / "minigrad" / "_ext").glob("*.pyi") if path.stem != "__init__")
 
 
 def run_mypy(*arguments):
@@ -56,7 +56,3 @@ def test_stubs_name_what_is_there(path):
             for member in node.body if isinstance(node, ast.ClassDef) else ():
                 if isinstance(member, ast.FunctionDef) and member.name not in ("__init__", "__getattr__"):
                     assert hasattr(there, member.name), f"{node.name}.{member.name}"
-
-
-def test_every_compiled_module_has_a_stub():
-    assert {path.stem for path in STUBS} == {path.stem for path in (ROOT / "ext").glob("*.pyx")}

@@ -603,6 +603,111 @@ def _for_each_group(name: str, optimizer: Optimizer, value: Any) -> list[float]:
     return list(value)
 
 
+def _check_momentum(optimizer: Optimizer) -> bool:
+    """Whether the momentum of the optimizer is its beta1. ValueError if it has none."""
+    if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+        raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+    return "betas" in optimizer.defaults
+
+
+def _set_momentum(group: dict[str, Any], value: float, use_beta1: bool) -> None:
+    if use_beta1:
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        group["momentum"] = value
+
+
+class CyclicLR(LRScheduler):
+    """Up from `base_lr` to `max_lr` in step_size_up steps and down again in step_size_down (as many if None), over and over.
+
+    The height of a cycle is scaled by scale_fn(cycle), counted from 1, or by scale_fn(t) for scale_mode="iterations"; without one
+    by mode: "triangular" 1, "triangular2" half as much in each cycle, "exp_range" gamma**t. With `cycle_momentum` the momentum (or
+    beta1) goes the other way between `max_momentum` and `base_momentum`. Step it after every batch.
+
+    ValueError for an unknown mode, or an optimizer without momentum or beta1 where it shall cycle. Source: Smith, "Cyclical
+    learning rates for training neural networks", 2015.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | list[float],
+        max_lr: float | list[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | list[float] = 0.8,
+        max_momentum: float | list[float] = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        _check_optimizer(optimizer)
+        self.optimizer = optimizer
+        base_lrs = _for_each_group("base_lr", optimizer, base_lr)
+        if last_epoch == -1:
+            for lr, group in zip(base_lrs, optimizer.param_groups, strict=True):
+                group["lr"] = lr
+        self.max_lrs = _for_each_group("max_lr", optimizer, max_lr)
+        up = float(step_size_up)
+        self.total_size = up + (up if step_size_down is None else float(step_size_down))
+        self.step_ratio = up / self.total_size
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError("mode is invalid and scale_fn is None")
+        self.mode = mode
+        self.gamma = gamma
+        self._scale_fn_custom = scale_fn
+        self.scale_mode = scale_mode
+        if scale_fn is None:
+            self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            self.use_beta1 = _check_momentum(optimizer)
+            self.base_momentums = _for_each_group("base_momentum", optimizer, base_momentum)
+            self.max_momentums = _for_each_group("max_momentum", optimizer, max_momentum)
+            if last_epoch == -1:
+                for high, low, group in zip(self.max_momentums, self.base_momentums, optimizer.param_groups, strict=True):
+                    _set_momentum(group, high, self.use_beta1)
+                    group["max_momentum"] = high
+                    group["base_momentum"] = low
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def scale_fn(self, x: float) -> float:
+        """What the height of cycle x, or at step x, is multiplied by."""
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
+        if self.mode == "exp_range":
+            return self.gamma**x
+        return 1.0 if self.mode == "triangular" else 1 / (2.0 ** (x - 1))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer; of a scale_fn that is an object, not a function, its attributes."""
+        function = self._scale_fn_custom
+        plain = function is None or isinstance(function, types.FunctionType)
+        return {**super().state_dict(), "_scale_fn_custom": None if plain else function.__dict__.copy()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        state = dict(state_dict)
+        attributes = state.pop("_scale_fn_custom")
+        super().load_state_dict(state)
+        if attributes is not None:
+            self._scale_fn_custom.__dict__.update(attributes)
+
+    def _next_lrs(self) -> list[float]:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1.0 + self.last_epoch / self.total_size - cycle
+        height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
+        scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            for group, low, high in zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True):
+                _set_momentum(group, high - (high - low) * height * scale, self.use_beta1)
+        return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
+
+
 class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to `max_lr` in the first `pct_start` of the steps, then down to that / final_div_factor.
 
@@ -664,23 +769,15 @@ class OneCycleLR(LRScheduler):
                 group["min_lr"] = group["initial_lr"] / final_div_factor
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
-                raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-            self.use_beta1 = "betas" in optimizer.defaults
+            self.use_beta1 = _check_momentum(optimizer)
             highs = _for_each_group("max_momentum", optimizer, max_momentum)
             lows = _for_each_group("base_momentum", optimizer, base_momentum)
             if last_epoch == -1:
                 for high, low, group in zip(highs, lows, optimizer.param_groups, strict=True):
-                    self._set_momentum(group, high)
+                    _set_momentum(group, high, self.use_beta1)
                     group["max_momentum"] = high
                     group["base_momentum"] = low
         super().__init__(optimizer, last_epoch)
-
-    def _set_momentum(self, group: dict[str, Any], value: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (value, *group["betas"][1:])
-        else:
-            group["momentum"] = value
 
     def _anneal(self, start: float, end: float, part: float) -> float:
         if self._anneal_func_type == "linear":
@@ -700,5 +797,5 @@ class OneCycleLR(LRScheduler):
         part = (step - begin) / (end - begin)
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
-                self._set_momentum(group, self._anneal(group[momentum_from], group[momentum_to], part))
+                _set_momentum(group, self._anneal(group[momentum_from], group[momentum_to], part), self.use_beta1)
         return [self._anneal(group[lr_from], group[lr_to], part) for group in self.optimizer.param_groups]

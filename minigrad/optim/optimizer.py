@@ -99,6 +99,10 @@ class Optimizer:
     def _make_hooks(self) -> None:
         self._step_pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
         self._step_post_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._state_dict_post_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._load_pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._load_post_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -182,18 +186,23 @@ class Optimizer:
                     raise RuntimeError(f"{self.step} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
                 args = changed[0]
                 closure = args[0] if args else None
+        self._steps_taken += 1
+        loss = self._run(closure)
+        for hook in self._step_post_hooks.values():
+            hook(self, args, {})
+        return loss
+
+    def _run(self, closure: Callable[[], Any] | None) -> Any:
+        """A step without its hooks."""
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        self._steps_taken += 1
         if active_observers():
             with record_function(f"Optimizer.step#{type(self).__name__}.step"):
                 self._update_all()
         else:
             self._update_all()
-        for hook in self._step_post_hooks.values():
-            hook(self, args, {})
         return loss
 
     def _update_all(self) -> None:
@@ -205,18 +214,32 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Runs `hook(optimizer, args, kwargs)` before every step; it may return new `(args, kwargs)`."""
-        handle = RemovableHandle(self._step_pre_hooks)
-        self._step_pre_hooks[handle.id] = hook
-        return handle
+        return _register(self._step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Runs `hook(optimizer, args, kwargs)` after every step."""
-        handle = RemovableHandle(self._step_post_hooks)
-        self._step_post_hooks[handle.id] = hook
-        return handle
+        return _register(self._step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Runs `hook(optimizer)` before `state_dict`. `prepend` puts it before the hooks there are."""
+        return _register(self._state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Runs `hook(optimizer, state_dict)` after `state_dict`; it may change the dictionary, or return another."""
+        return _register(self._state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Runs `hook(optimizer, state_dict)` before `load_state_dict`, on a shallow copy; it may return another dictionary."""
+        return _register(self._load_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Runs `hook(optimizer)` after `load_state_dict`."""
+        return _register(self._load_post_hooks, hook, prepend)
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: state}, "param_groups": [options and indices]}: parameters are named by their position."""
+        for hook in self._state_dict_pre_hooks.values():
+            hook(self)
         index: dict[int, int] = {}
         start = 0
         groups = []
@@ -228,7 +251,11 @@ class Optimizer:
             packed["params"] = [index[id(param)] for param in group["params"]]
             groups.append(packed)
         state = {index[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
-        return {"state": state, "param_groups": groups}
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._state_dict_post_hooks.values():
+            changed = hook(self, result)
+            result = result if changed is None else changed
+        return result
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over state and options from `state_dict` of an optimizer with the same groups of parameters, in the same order.
@@ -236,6 +263,10 @@ class Optimizer:
         Floating point state is converted to the dtype of its parameter, but for the count "step". ValueError if the number of
         groups or the size of one differs; nothing is changed then.
         """
+        state_dict = state_dict.copy()
+        for hook in self._load_pre_hooks.values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         groups, saved = self.param_groups, copy.deepcopy(state_dict["param_groups"])
         if len(groups) != len(saved):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -254,6 +285,16 @@ class Optimizer:
             if "param_names" in group and "param_names" not in old:
                 old["param_names"] = group["param_names"]
         self.__setstate__({"state": state, "param_groups": saved})
+        for hook in self._load_post_hooks.values():
+            hook(self)
+
+
+def _register(hooks: OrderedDict[int, Callable[..., Any]], hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
 
 
 def _cast(param: Tensor, value: Any, key: Any = None) -> Any:

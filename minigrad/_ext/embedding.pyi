@@ -1,5 +1,0 @@
-"""Embedding kernels, ext/embedding.pyx: arrays in, arrays out. Their callers, minigrad.ops, check what they are given."""
-
-from typing import Any
-
-def __getattr__(name: str) -> Any: ...
