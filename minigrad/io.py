@@ -10,6 +10,8 @@ import contextlib
 import fcntl
 import math
 import os
+import stat
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -33,6 +35,15 @@ _DTYPES = {
     "F32": np.float32, "F64": np.float64, "F16": np.float16, "BF16": np.uint16,
 }  # fmt: skip
 
+# The first that an object is an instance of is its kind.
+_MAPPINGS: dict[str, Any] = {"counter": Counter, "ordered dict": OrderedDict, "dict": dict}
+_SEQUENCES: dict[str, Any] = {"list": list, "size": Size, "tuple": tuple}
+
+
+def _kind(obj: Any) -> str:
+    name = type(obj).__name__
+    return f"{name} of dtype {obj.dtype}" if isinstance(obj, np.ndarray) else name
+
 
 class _Writer:
     """Takes a nest apart: `describe` gives it as JSON and puts its tensors into `tensors` under their paths."""
@@ -45,7 +56,7 @@ class _Writer:
     def _tensor(self, array: np.ndarray, path: str) -> str:
         """The name under which the array is saved; that of another one in the same memory, if there is one."""
         name = path or "tensor"
-        while name in self.tensors:
+        while name in self.tensors or name == "__metadata__":
             name += "'"
         # What shares memory is saved under each of its names, for other programs, and loaded once.
         self.tensors[name] = np.asarray(array, order="C")
@@ -75,7 +86,7 @@ class _Writer:
         if isinstance(obj, (Mapping, list, tuple)):
             return self._container(obj, path)
         raise TypeError(
-            f"save: {path or 'the object'} is a {type(obj).__name__}; only dicts, lists, tuples, tensors, arrays, numbers, strings, bytes, "
+            f"save: {path or 'the object'} is a {_kind(obj)}; only dicts, lists, tuples, tensors, arrays, numbers, strings, bytes, "
             "dtypes and None can be saved. Save a Module's or an Optimizer's state_dict(), not the object itself, and vars() of a "
             "namespace."
         )
@@ -95,8 +106,8 @@ class _Writer:
             item = self.describe(value, f"{path}.{key}" if path else str(key))
             items.append([key, item] if isinstance(obj, Mapping) else item)
         self._above.pop()
-        kind = next(k for k, t in (("dict", Mapping), ("list", list), ("size", Size), ("tuple", tuple)) if isinstance(obj, t))
-        return {kind: items}
+        kinds = {**_MAPPINGS, "dict": Mapping} if isinstance(obj, Mapping) else _SEQUENCES
+        return {next(kind for kind, cls in kinds.items() if isinstance(obj, cls)): items}
 
 
 class _Reader:
@@ -141,14 +152,13 @@ class _Reader:
         return tensor.requires_grad_(kind == "leaf")
 
     def _container(self, kind: str, value: list[Any], depth: int) -> Any:
-        if kind == "dict":
+        if kind in _MAPPINGS:
             if not all(isinstance(item, list) and len(item) == 2 and type(item[0]) in (str, int) for item in value):
                 raise ValueError("a dict in it has other items than pairs")
-            return {key: self.rebuild(item, depth) for key, item in value}
-        make = {"list": list, "tuple": tuple, "size": Size}.get(kind)
-        if make is None:
-            raise ValueError(f"it has a part of kind {kind[:40]!r}")
-        return make(self.rebuild(item, depth) for item in value)
+            return _MAPPINGS[kind]({key: self.rebuild(item, depth) for key, item in value})
+        if kind in _SEQUENCES:
+            return _SEQUENCES[kind](self.rebuild(item, depth) for item in value)
+        raise ValueError(f"it has a part of kind {kind[:40]!r}")
 
 
 def _refuse_pickle(function: str, pickle_module: Any) -> None:
@@ -163,7 +173,8 @@ def _locked_file(stem: str) -> tuple[IO[bytes], str]:
     while True:
         path = stem + os.urandom(8).hex()
         file = open(path, "xb")  # noqa: SIM115 (the caller closes it)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks: then nothing is taken for stale on it either
+            fcntl.flock(file, fcntl.LOCK_EX)
         if os.path.exists(path):  # else another process took it for a stale one before it was locked
             return file, path
         file.close()
@@ -186,6 +197,8 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
     file, temporary = _locked_file(os.path.join(folder, stem))
     with file:
         try:
+            if os.path.exists(path):
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -196,7 +209,8 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
             raise
     directory = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        with contextlib.suppress(OSError):  # some file systems cannot; the new file is in its place
+            os.fsync(directory)
     finally:
         os.close(directory)
 
@@ -204,9 +218,10 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
 def save(obj: Any, f: str | os.PathLike[str] | IO[bytes], pickle_module: None = None) -> None:
     """Writes the nest to a safetensors file, or a binary file object.
 
-    At a path, the old file or the new one is there, whole, whenever the process is killed; missing folders are made. Tensors keep
-    their dtypes, `requires_grad`, and whether they are Parameters; of tensors that are one memory, one is loaded under all their
-    names, while other views are saved by themselves. numpy arrays stay arrays; other mappings become dicts, other lists lists.
+    At a path, the old file or the new one is there, whole, whenever the process is killed; missing folders are made, a link stays
+    a link, and a file keeps its permissions. Tensors keep their dtypes, `requires_grad`, and whether they are Parameters; of tensors
+    that are one memory, one is loaded under all their names, while other views are saved by themselves. numpy arrays, OrderedDicts
+    and Counters stay what they are; other mappings become dicts, other sequences lists or tuples.
 
     Raises TypeError for a part that cannot be saved, ValueError for a nest that contains itself or is more than 100 deep or
     for a `pickle_module`, before anything is written.
@@ -219,11 +234,16 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes], pickle_module: None = 
     writer = _Writer()
     structure = writer.describe(obj)
     data = to_bytes(writer.tensors, {_STRUCTURE: json.dumps(structure)})
-    if isinstance(f, (str, os.PathLike)):
-        with _replacing(os.path.abspath(f)) as file:
-            file.write(data)
-    else:
+    if not isinstance(f, (str, os.PathLike)):
         f.write(data)
+        return
+    path = os.path.realpath(f)
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe is written to, not replaced
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    with _replacing(path) as file:
+        file.write(data)
 
 
 def _fill(file: IO[bytes], array: np.ndarray) -> None:
