@@ -416,12 +416,22 @@ cdef class TensorBase:
 
     def _rebind(self, TensorBase result) -> None:
         """Takes over the place of `result` in the graph, and counts a write of the storage."""
-        if self.retains and self.node is not None and self.node.extras is not None:
-            self.node.extras.captures = [c for c in self.node.extras.captures if c[0] is not None or c[2]() is not self]
+        drop_gradient(self)
         self.node, self.nr = result.node, result.nr
         if self.node is not None:
             self.leaf_requires_grad = False
             if self.retains:
+                keep_gradient(self)
+        self._bump_version()
+        self.seen = self.version.value
+
+    def _rearrange(self, TensorBase result, bint recorded) -> None:
+        """Takes over the shape of `result`, a view of this tensor, and if `recorded` its place in the graph; counts a write."""
+        drop_gradient(self)
+        self._array = result._array
+        if recorded:
+            self.node, self.nr = result.node, result.nr
+            if self.node is not None and self.retains:
                 keep_gradient(self)
         self._bump_version()
         self.seen = self.version.value
@@ -1492,6 +1502,7 @@ cdef class Walk:
 
     cdef int capture(self, Function node, object g) except -1:
         """Hands a completed gradient to the non-leaf tensors that asked for it."""
+        cdef TensorBase t
         for walk, nr, target in node.extras.captures:
             part = g[nr] if node.n_outputs > 1 else g
             if part is None:
@@ -1499,7 +1510,11 @@ cdef class Walk:
             if walk is None:                 # retain_grad
                 tensor = target()
                 if tensor is not None:
-                    (<TensorBase> tensor)._grad = part if self.create_graph else wrap((<TensorBase> part)._array)
+                    t = <TensorBase> tensor
+                    if t._grad is None:
+                        t._grad = part if self.create_graph else wrap((<TensorBase> part)._array)
+                    else:
+                        t._grad = add_op(t._grad, part)
             elif walk is self:
                 self.results[target] = part
         return 0
@@ -1578,7 +1593,14 @@ cdef release(Function node):
                 delattr(node, name)
 
 
+cdef drop_gradient(TensorBase t):
+    """Takes keep_gradient back, before t gets another node."""
+    if t.retains and t.node is not None and t.node.extras is not None:
+        t.node.extras.captures = [c for c in t.node.extras.captures if c[0] is not None or c[2]() is not t]
+
+
 cdef keep_gradient(TensorBase t):
+    """Has the node of t hand it its gradient."""
     extras_of(t.node).captures.append((None, t.nr, weakref.ref(t)))
 
 

@@ -690,11 +690,15 @@ class Tensor(TensorBase):
     addr_ = inplace.in_place(linalg.addr)
     addbmm_ = inplace.in_place(linalg.addbmm)
     baddbmm_ = inplace.in_place(linalg.baddbmm)
-    squeeze_ = inplace.refuse("squeeze_", "squeeze(dim)")
-    unsqueeze_ = inplace.refuse("unsqueeze_", "unsqueeze(dim)")
-    t_ = inplace.refuse("t_", "t()")
-    transpose_ = swapaxes_ = swapdims_ = inplace.refuse("transpose_", "transpose(dim0, dim1)")
-    resize_ = inplace.refuse("resize_", "reshape or a new tensor")
+    squeeze_ = inplace.rearrange(shape.squeeze)
+    unsqueeze_ = inplace.rearrange(shape.unsqueeze)
+    t_ = inplace.rearrange(shape.t)
+    transpose_ = swapdims_ = inplace.rearrange(shape.transpose)
+    swapaxes_ = inplace.rearrange(shape.swapaxes)
+    resize_ = inplace.resize_
+    resize_as_ = inplace.resize_as_
+    fill_diagonal_ = index.fill_diagonal_
+    apply_ = inplace.apply_
     fill_ = inplace.fill_
     zero_ = inplace.zero_
     copy_ = inplace.copy_

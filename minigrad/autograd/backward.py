@@ -72,7 +72,7 @@ def backward(
         run_backward(outputs, gradients, retain, create_graph, inputs, True)
         return
     for x, g in zip(inputs, run_backward(outputs, gradients, retain, create_graph, inputs, False), strict=True):
-        if g is not None:
+        if g is not None and not x.retains_grad:  # what retains its gradient has it by now
             x._add_grad(g)
 
 

@@ -373,9 +373,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """gather whose other dimensions broadcast; of the flat tensor without dim."""
+    """gather whose other dimensions broadcast; of the flat tensor without dim. Negative indices count from the end."""
     if dim is None:
-        return gather(reshape(input, -1), 0, reshape(indices, -1))
+        return take_along_dim(reshape(input, -1), reshape(indices, -1), 0)
     dim = normalize_dim(dim, input.ndim)
     if input.ndim != indices.ndim:
         raise RuntimeError(
@@ -384,7 +384,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     pairs = list(zip(input._array.shape, indices._array.shape, strict=True))
     both = [np.broadcast_shapes((a,), (b,))[0] if d != dim else None for d, (a, b) in enumerate(pairs)]
     wide = expand(input, [a if d == dim else both[d] for d, (a, _) in enumerate(pairs)])
-    return gather(wide, dim, expand(indices, [b if d == dim else both[d] for d, (_, b) in enumerate(pairs)]))
+    positions = expand(indices, [b if d == dim else both[d] for d, (_, b) in enumerate(pairs)])
+    if positions._array.dtype.kind == "i" and (positions._array < 0).any():
+        size = input._array.shape[dim]
+        positions = from_array(np.where(positions._array < 0, positions._array + size, positions._array))
+    return gather(wide, dim, positions)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -409,6 +413,18 @@ class ScatterFunction(Function):
             apply(ScatterFunction(self.index), g, g.new_zeros(())) if gx else None,
             apply(IndexFunction(self.index), g) if gy else None,
         )
+
+
+class ScatterMultiplyFunction(Function):
+    """x with the elements at an index multiplied by y, one after the other. As in PyTorch it has no derivative."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def forward(self, x, y):
+        out = np.array(x, order="C")
+        np.multiply.at(out, self.index, y)
+        return out
 
 
 def _scatter_source(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -447,8 +463,10 @@ def scatter(
         return reshape(scatter(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1), reduce=reduce), ())
     if reduce == "add":
         return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
+    if reduce == "multiply":
+        return apply(ScatterMultiplyFunction(_grid(positions, dim)), input, src)
     if reduce is not None:
-        raise NotImplementedError(f"scatter: reduce={reduce!r} is not implemented; only None and 'add' are")
+        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
     if _has_kernel(input, positions, dim, True):
         return apply(ElementsPutFunction(positions, dim, False), input, src)
     return apply(ScatterFunction(_grid(positions, dim)), input, src)
@@ -553,6 +571,18 @@ def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
             f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
     return where(mask, as_tensor_like(value, input.dtype), input)
+
+
+def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Sets the main diagonal of a matrix (or of a tensor with equal sizes) to a number; of a tall one, with wrap, again below itself."""
+    shape = input._array.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    diagonal = np.zeros(shape, bool)
+    np.fill_diagonal(diagonal, True, wrap)
+    return write(input, lambda x: masked_fill(x, from_array(diagonal), fill_value), "fill_diagonal_")
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

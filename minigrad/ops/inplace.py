@@ -8,16 +8,19 @@ as it is now.
 from __future__ import annotations
 
 import functools
+import math
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigrad import _dtype
+from minigrad._arguments import as_size
 from minigrad._ext.engine import (
     Function,
     _set_grad_enabled,
     apply,
+    from_array,
     is_grad_enabled,
     is_inference_mode_enabled,
     raise_function_view,
@@ -25,7 +28,7 @@ from minigrad._ext.engine import (
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from minigrad.tensor import Tensor
 
@@ -106,24 +109,31 @@ def refresh_view(view: Tensor) -> None:
         _set_grad_enabled(before)
 
 
-def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tensor:
-    """Writes compute(target as it is) into target's storage, and gives target.
-
-    Raises RuntimeError for a leaf that requires grad (or a view of one) while grad mode is on, for a result that does not fit target's
-    shape or dtype, and for a target whose elements share memory, before anything is written.
-    """
+def check_target(target: Tensor) -> bool:
+    """Whether a write is recorded. Raises RuntimeError for a tensor that may not be written in this mode."""
     recorded = is_grad_enabled() and not is_inference_mode_enabled()
-    base = target._base
     if target.is_inference() and not is_inference_mode_enabled():
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal tensor before "
             "doing inplace update."
         )
     if recorded:
+        base = target._base
         if target.requires_grad and target.is_leaf:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         if base is not None and base.requires_grad and base.is_leaf:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    return recorded
+
+
+def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tensor:
+    """Writes compute(target as it is) into target's storage, and gives target.
+
+    Raises RuntimeError for a leaf that requires grad (or a view of one) while grad mode is on, for a result that does not fit target's
+    shape or dtype, and for a target whose elements share memory, before anything is written.
+    """
+    recorded = check_target(target)
+    base = target._base
     array = target._array
     if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
@@ -245,12 +255,52 @@ def in_place_without_gradient(compute: Callable[..., Tensor]) -> Callable[..., T
     return in_place(overwritten)
 
 
-def refuse(name: str, instead: str) -> Callable[..., Tensor]:
-    """A method that raises NotImplementedError: it would change a tensor's shape in place."""
+def rearrange(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place variant of an operation that gives a view of its first argument: unsqueeze_ of unsqueeze.
 
+    The tensor itself gets the view's shape and strides; its views and its base keep theirs.
+    """
+    name = compute.__name__ + "_"
+
+    @functools.wraps(compute)
     def method(input: Tensor, *args: object, **kwargs: object) -> Tensor:
-        raise NotImplementedError(f"{name}: a tensor's shape cannot be changed in place. Use {instead} and keep the result.")
+        recorded = check_target(input)
+        input._rearrange(compute(input._shadow(), *args, **kwargs), recorded)
+        return input
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"Raises NotImplementedError: use {instead}."
+    method.__doc__ = f"{compute.__name__} of the tensor itself."
     return method
+
+
+def resize_(input: Tensor, *sizes: int | Sequence[int]) -> Tensor:
+    """Gives the tensor another shape: its first elements in order, in memory of their own if there are to be more than there are.
+
+    What is added is not initialised to anything in PyTorch and is zero here. Raises RuntimeError for a tensor that requires grad.
+    """
+    shape = as_size(sizes, "resize_")
+    if input.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    check_target(input)
+    old, count = input._array, math.prod(shape)
+    if count <= old.size and old.flags.c_contiguous:
+        array = old.reshape(-1)[:count].reshape(shape)
+    else:
+        array = np.zeros(shape, old.dtype)
+        kept = min(count, old.size)
+        array.reshape(-1)[:kept] = old.reshape(-1)[:kept]
+    input._rearrange(from_array(array), False)
+    return input
+
+
+def resize_as_(input: Tensor, the_template: Tensor) -> Tensor:
+    """resize_ to the shape of another tensor."""
+    return resize_(input, *the_template.shape)
+
+
+def apply_(input: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Sets each element to callable(element). Slow, and not differentiable: RuntimeError for a tensor that requires grad."""
+    if input.requires_grad:
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    values = np.array([callable(value) for value in input._array.reshape(-1).tolist()], input._array.dtype)
+    return write(input, lambda x: from_array(values.reshape(x._array.shape)), "apply_")
