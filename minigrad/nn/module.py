@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar, overload
 from minigrad._device import check_device
 from minigrad.autograd import no_grad
 from minigrad.autograd.observer import active_observers, on_change
+from minigrad.creation import empty_like
 from minigrad.nn.backward_hooks import BackwardHooks
 from minigrad.nn.error_path import locate
 from minigrad.nn.members import Members
@@ -608,6 +609,19 @@ class Module:
         """Raises RuntimeError: minigrad runs on the CPU only."""
         check_device("cuda")
         return self
+
+    def xpu(self, device: Any = None) -> Self:
+        """Raises RuntimeError: minigrad runs on the CPU only."""
+        check_device("xpu")
+        return self
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Gives all parameters and buffers new memory with any values. RuntimeError for a device that is not the CPU."""
+        check_device(device)
+        return self._apply(empty_like, recurse=recurse)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: every operation is compiled already. The arguments are ignored."""
 
     def train(self, mode: bool = True) -> Self:
         """Sets training mode (or evaluation mode, `mode=False`) here and below. ValueError unless `mode` is a bool."""

@@ -259,4 +259,75 @@ LAYERS = [
     ),
 ]
 
-ROWS: list[Op] = [*PRODUCTS, *LAYERS]
+def _bags(input, weight, offsets=None, mode="mean", per_sample_weights=None, include_last_offset=False, padding_idx=None):
+    if input.ndim == 2:
+        factors = [None] * len(input) if per_sample_weights is None else per_sample_weights
+        parts = list(zip(input, factors))
+    else:
+        ends = list(offsets[1:]) if include_last_offset else [*offsets[1:], len(input)]
+        parts = [(input[a:b], None if per_sample_weights is None else per_sample_weights[a:b]) for a, b in zip(offsets, ends)]
+    out = []
+    for index, factors in parts:
+        kept = np.ones(len(index), bool) if padding_idx is None else index != padding_idx
+        rows = weight[index[kept]] * (1 if factors is None else factors[kept][:, None])
+        if len(rows) == 0:
+            out.append(np.zeros(weight.shape[1]))
+        else:
+            out.append({"sum": np.sum, "mean": np.mean, "max": np.max}[mode](rows, axis=0))
+    return np.array(out).reshape(len(parts), weight.shape[1])
+
+
+def _bag_samples(rng):
+    weight, flat, wide = rng.standard_normal((6, 3)), np.array([0, 2, 2, 5, 1, 4, 0]), rng.integers(0, 6, (3, 4))
+    offsets = np.array([0, 3, 3, 5])
+    return [
+        Sample(wide, weight),
+        Sample(wide, weight, mode="max"),
+        Sample(flat, weight, offsets, mode="sum"),
+        Sample(flat, weight, offsets, mode="mean", padding_idx=2),
+        Sample(flat, weight, offsets, mode="max", padding_idx=0),
+        Sample(flat, weight, offsets, mode="sum", per_sample_weights=rng.standard_normal(7), padding_idx=1),
+        Sample(flat, weight, np.array([0, 2, 7]), mode="mean", include_last_offset=True),
+        Sample(wide, weight, mode="sum", per_sample_weights=rng.standard_normal((3, 4))),
+    ]
+
+
+def _bag_errors(rng):
+    weight, flat, wide = rng.standard_normal((6, 3)), np.array([0, 2, 1]), np.zeros((2, 2), np.int64)
+    return [
+        Error(Sample(wide, weight, np.array([0])), ValueError, "if input is 2D, then offsets has to be None"),
+        Error(Sample(flat, weight), ValueError, "offsets has to be a 1D Tensor but got None"),
+        Error(Sample(flat, weight, np.array([[0]])), ValueError, "offsets has to be a 1D Tensor"),
+        Error(Sample(np.zeros((1, 1, 1), np.int64), weight), ValueError, "input has to be 1D or 2D Tensor"),
+        Error(Sample(flat, weight, np.array([1, 2])), RuntimeError, r"offsets\[0\] has to be 0"),
+        Error(Sample(wide, weight, mode="product"), ValueError, "mode has to be one of"),
+        Error(Sample(wide, weight, mode="mean", per_sample_weights=rng.standard_normal((2, 2))), NotImplementedError),
+        Error(Sample(wide, weight, mode="sum", per_sample_weights=rng.standard_normal(4)), ValueError, "must have the same shape"),
+    ]
+
+
+ROWS: list[Op] = [
+    *PRODUCTS,
+    *LAYERS,
+    Op(
+        name="nn.functional.pdist",
+        samples=lambda rng: [
+            Sample(rng.standard_normal((4, 3))),
+            Sample(rng.standard_normal((3, 2)), 1.0),
+            Sample(rng.standard_normal((1, 2))),
+        ],
+        reference=lambda x, p=2.0: np.array(
+            [(abs(x[i] - x[j]) ** p).sum() ** (1 / p) for i in range(len(x)) for j in range(i + 1, len(x))], x.dtype
+        ),
+        errors=lambda rng: [
+            Error(Sample(rng.standard_normal(3)), RuntimeError, "only supports 2D tensors"),
+            Error(Sample(rng.standard_normal((3, 2)), -1.0), RuntimeError, "only supports non-negative p values"),
+        ],
+    ),
+    Op(
+        name="nn.functional.embedding_bag",
+        samples=_bag_samples,
+        reference=_bags,
+        errors=_bag_errors,
+    ),
+]

@@ -48,6 +48,12 @@ ROWS = [
     dropout_row("dropout2d", (3, 4, 2, 2)),
     dropout_row("dropout3d", (2, 3, 2, 1, 2), (3, 2, 1, 2)),
     Op(
+        name="nn.functional.gumbel_softmax",
+        samples=lambda rng: [Sample(image(rng, 3, 4)), Sample(image(rng, 3, 4), 0.7, dim=0)],
+        dtypes=("float64",),  # float32 draws other numbers from the same seed
+        random=True,
+    ),
+    Op(
         name="nn.Module.register_full_backward_hook",
         function=hooked,
         samples=lambda rng: [Sample(image(rng, 3, 2), image(rng, 3, 2))],

@@ -44,6 +44,7 @@ from .conv import fold as fold
 from .conv import unfold as unfold
 from .distance import cosine_similarity as cosine_similarity
 from .distance import pairwise_distance as pairwise_distance
+from .distance import pdist as pdist
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
 from .dropout import dropout1d as dropout1d
@@ -108,10 +109,12 @@ from .resize import interpolate as interpolate
 from .resize import upsample as upsample
 from .resize import upsample_bilinear as upsample_bilinear
 from .resize import upsample_nearest as upsample_nearest
+from .softmax import gumbel_softmax as gumbel_softmax
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin
 from .sparse import embedding as embedding
+from .sparse import embedding_bag as embedding_bag
 from .sparse import one_hot as one_hot
 from .vision import affine_grid as affine_grid
 from .vision import channel_shuffle as channel_shuffle

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from minigrad._arguments import normalize_dim
-from minigrad._ext.engine import TensorBase
+from minigrad._ext.engine import TensorBase, from_array
 from minigrad.ops.elementwise import broadcast_operands, clamp_min
+from minigrad.ops.index import index_select
 from minigrad.ops.reduce import norm
 from minigrad.ops.reduce import sum as sum_
 
@@ -51,3 +54,16 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     """
     x, y = _float_pair("pairwise_distance", x1, x2)
     return norm(x - y + eps, float(p), -1, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distance of every pair of rows, (N, M) -> (N (N - 1) / 2,): rows 0 and 1, 0 and 2, ..., 1 and 2, ...
+
+    RuntimeError unless the input is 2-D and p not negative.
+    """
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    first, second = (from_array(rows) for rows in np.triu_indices(input._array.shape[0], 1))
+    return norm(index_select(input, 0, first) - index_select(input, 0, second), float(p), -1)

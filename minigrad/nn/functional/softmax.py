@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from minigrad._ext.engine import TensorBase
+from minigrad.creation import empty, zeros
 from minigrad.ops import loss as ops
 
 if TYPE_CHECKING:
@@ -38,3 +39,20 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along dim, computed as (x - max) - log sum exp(x - max). Arguments and errors as for softmax."""
     return ops.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """softmax((logits + G) / tau) along dim, G drawn from the Gumbel distribution: a relaxed sample of a category.
+
+    With `hard` the result is one-hot, 1 at the largest, but has the gradient of the soft one. eps is not used, and warns if it is
+    given. Source: Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2016.
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    exponential = empty(*logits.shape, dtype=logits.dtype).exponential_()
+    soft = ops.softmax((logits - exponential.log()) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.detach().max(dim, keepdim=True)[1]
+    one_hot = zeros(*logits.shape, dtype=logits.dtype).scatter_(dim, index, 1.0)
+    return one_hot - soft.detach() + soft

@@ -8,9 +8,11 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad.creation import zeros
 from minigrad.ops.embedding import embedding as embedding_op
-from minigrad.ops.index import index_select
-from minigrad.ops.shape import reshape
+from minigrad.ops.index import index_add, index_select, masked_fill
+from minigrad.ops.reduce import max as max_
+from minigrad.ops.shape import narrow, reshape, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -94,3 +96,116 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     out = np.zeros((classes.size, num_classes), np.int64)
     out[np.arange(classes.size), classes.reshape(-1)] = 1
     return from_array(out.reshape(*classes.shape, num_classes))
+
+
+def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> tuple[np.ndarray, int]:
+    """(the bag of each index, the number of bags). ValueError and RuntimeError as embedding_bag."""
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. However, "
+                f"found offsets of type {type(offsets)}"
+            )
+        count, length = input._array.shape
+        return np.repeat(np.arange(count), length), count
+    if input.ndim != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    if offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    if offsets.ndim != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    starts, size = offsets._array.astype(np.int64), input._array.size
+    ends = starts[1:] if include_last_offset else np.append(starts[1:], size)
+    starts = starts[:-1] if include_last_offset else starts
+    if starts.size and starts[0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got "
+            f"{starts[0]}"
+        )
+    lengths = ends - starts
+    if (lengths < 0).any() or (ends.size and ends[-1] > size):
+        raise RuntimeError(f"embedding_bag(): offsets must rise from 0 to at most {size}, but got {offsets.tolist()}")
+    bags = np.repeat(np.arange(lengths.size), lengths)
+    return bags, int(lengths.size)
+
+
+def _largest_of_bags(rows: Tensor, bags: np.ndarray, count: int) -> Tensor:
+    """(count, D): the maxima over the rows (R, D) of each bag, 0 for an empty one."""
+    sizes = np.bincount(bags, minlength=count)
+    longest = int(sizes.max(initial=0))
+    if longest == 0:
+        return zeros(count, rows._array.shape[1], dtype=rows.dtype)
+    place = np.arange(bags.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # of a row within its bag
+    table, there = np.zeros((count, longest), np.int64), np.zeros((count, longest, 1), np.bool_)
+    table[bags, place], there[bags, place] = np.arange(bags.size), True
+    wide = reshape(index_select(rows, 0, from_array(table.reshape(-1))), count, longest, rows._array.shape[1])
+    largest = max_(masked_fill(wide, from_array(~there), float("-inf")), 1)[0]
+    return masked_fill(largest, from_array((sizes == 0)[:, None]), 0.0)
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sums, means or maxima of the rows of a table at the indices of each bag.
+
+    Args:
+        input: indices, (B, L) for bags of one length, or (N,) with offsets.
+        weight: the table, (V, D).
+        offsets: (B,), where each bag begins in input; with include_last_offset also, at the end, where the last one ends.
+        mode: "sum", "mean" or "max". An empty bag gives zeros.
+        per_sample_weights: as input; what each row is multiplied by, for "sum" alone.
+        padding_idx: an index that is not counted.
+        max_norm, norm_type, scale_grad_by_freq, sparse: as in embedding.
+
+    Returns:
+        (B, D).
+
+    Raises:
+        ValueError: a wrong number of dimensions, offsets with 2-D input or none with 1-D, an unknown mode, or weights of another
+            shape than input.
+        NotImplementedError: max_norm, sparse, or per_sample_weights with another mode than "sum".
+        RuntimeError: offsets that do not rise from 0.
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if per_sample_weights is not None:
+        if tuple(per_sample_weights.shape) != tuple(input.shape):
+            raise ValueError(
+                f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the same shape as "
+                f"the input ({input.shape})"
+            )
+        if mode != "sum":
+            raise NotImplementedError(
+                f"embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got mode='{mode}')"
+            )
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    bags, count = _bags(input, offsets, include_last_offset)
+    flat = reshape(input, -1)
+    flat = narrow(flat, 0, 0, bags.size)
+    factors = None if per_sample_weights is None else narrow(reshape(per_sample_weights, -1), 0, 0, bags.size)
+    if padding_idx is not None:
+        kept = np.flatnonzero(flat._array != padding_idx % weight._array.shape[0])
+        bags, places = bags[kept], from_array(kept)
+        flat = index_select(flat, 0, places)
+        factors = None if factors is None else index_select(factors, 0, places)
+    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if mode == "max":
+        return _largest_of_bags(rows, bags, count)
+    if factors is not None:
+        rows = rows * unsqueeze(factors, 1)
+    total = index_add(zeros(count, rows._array.shape[1], dtype=rows.dtype), 0, from_array(bags), rows)
+    if mode == "sum":
+        return total
+    sizes = np.maximum(np.bincount(bags, minlength=count), 1).astype(rows.dtype.np)
+    return total / from_array(sizes[:, None])
