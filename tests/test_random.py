@@ -356,3 +356,19 @@ def test_dropout_mask_follows_the_seed():
     mg.manual_seed(9)
     assert F.dropout(x).tolist() == a
     assert F.dropout(x).tolist() != a
+
+
+def test_fork_rng(lib):
+    lib.manual_seed(3)
+    first, expected = lib.rand(2).tolist(), lib.rand(2).tolist()
+    lib.manual_seed(3)
+    assert lib.rand(2).tolist() == first
+    with pytest.raises(RuntimeError), lib.random.fork_rng():
+        lib.rand(7).reshape(2, 2)
+    assert lib.rand(2).tolist() == expected
+    state = lib.get_rng_state().tolist()
+    lib.random.fork_rng()(lib.rand)(3)
+    assert lib.get_rng_state().tolist() == state
+    with lib.random.fork_rng(enabled=False):
+        lib.rand(3)
+    assert lib.get_rng_state().tolist() != state
