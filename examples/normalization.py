@@ -64,7 +64,7 @@ def draw_cubes(path) -> None:
         axes.set(xlabel="sample", ylabel="channel", zlabel="pixel", xticks=[], yticks=[], zticks=[])
         axes.set_title(f"{name}: {int(cells.sum())} of {cells.size}", fontsize=11)
         axes.view_init(25, 215)
-        axes.set_box_aspect((n, c, s))
+        axes.set_box_aspect((n, c, s), zoom=0.85)
     figure.suptitle("The cells that one cell's output depends on")
     pictures.save_figure(figure, path)
 

@@ -13,6 +13,16 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 # The metric that a quick run prints on its last line, and the interval that its value must lie in.
 RESULTS = {
+    "alexnet": ("test accuracy", 0.5, 1),
+    "autograd_tour": ("values as worked out by hand", 20, 20),
+    "convolution_zoo": ("largest difference of the ways to convolve", 0, 1e-13),
+    "dcgan_digits": ("correlation of the deviations of pixels, drawn with real", 0.2, 1),
+    "mobile_nets": ("test accuracy, depthwise separable", 0.3, 1),
+    "saliency_and_attack": ("accuracy gained under attack by the penalty", 0.02, 1),
+    "super_resolution": ("decibels above bicubic", -1, 2),
+    "transposed_convolution": ("largest difference of the four ways", 0, 1e-13),
+    "vanishing_gradients": ("deviation after 100 layers of ReLU with Kaiming's weights", 0.1, 10),
+    "video_conv3d": ("test accuracy", 0.9, 1),
     "activations": ("test accuracy with PReLU", 0.85, 1),
     "containers": ("test accuracy", 0.6, 1),
     "image_filters": ("largest difference of the two low-passes", 0, 1e-5),
