@@ -10,8 +10,9 @@ its input for the others.
 import numpy as np
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from minigrad._ext.arrange import copied
 from minigrad._ext.memory cimport empty
 from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
@@ -62,6 +63,7 @@ cdef extern from "elementwise.h" nogil:
                     int) noexcept nogil
         void (*f64)(const double *, int64_t, const double *, int64_t, const double *, int64_t, double *, int64_t, double,
                     int) noexcept nogil
+    void normal_pairs "MG_PICK(normal_pairs, f32)"(const uint32_t *bits, float *out, int64_t n, int threads)
     void choose_f32 "MG_PICK(choose, f32)"(...)
     void choose_f64 "MG_PICK(choose, f64)"(...)
 
@@ -84,6 +86,7 @@ cdef extern from "elementwise.h" nogil:
     const binary_kernel HARDSWISH_BACKWARD "MG_BINARY_KERNEL(binary_hardswish_backward)"
     const binary_kernel LOGADDEXP "MG_BINARY_KERNEL(binary_logaddexp)"
     const binary_kernel XLOGY "MG_BINARY_KERNEL(binary_xlogy)"
+    const binary_kernel LOGIT_BACKWARD "MG_BINARY_KERNEL(binary_logit_backward)"
     const binary_kernel ABS_BACKWARD "MG_BINARY_KERNEL(binary_abs_backward)"
     const binary_kernel HYPOT "MG_FLOAT_BINARY_KERNEL(binary_hypot)"
     const binary_kernel FMOD "MG_FLOAT_BINARY_KERNEL(binary_fmod)"
@@ -91,6 +94,7 @@ cdef extern from "elementwise.h" nogil:
     const binary_kernel FLOOR_DIVIDE "MG_FLOAT_BINARY_KERNEL(binary_floor_divide)"
     const ternary_kernel LERP "MG_KERNEL(ternary_kernel, ternary_lerp)"
     const ternary_kernel ADDCMUL "MG_KERNEL(ternary_kernel, ternary_addcmul)"
+    const ternary_kernel PRELU_BACKWARD "MG_KERNEL(ternary_kernel, ternary_prelu_backward)"
     const ternary_kernel MAXIMUM_BACKWARD "MG_KERNEL(ternary_kernel, ternary_maximum_backward)"
     const ternary_kernel MINIMUM_BACKWARD "MG_KERNEL(ternary_kernel, ternary_minimum_backward)"
     const unary_kernel SIN "MG_FLOAT_KERNEL(unary_sin)"
@@ -156,6 +160,8 @@ cdef cnp.ndarray contiguous(object x, str name):
     typenum = cnp.PyArray_TYPE(<cnp.ndarray> x)
     if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64:
         raise TypeError(f"{name} expects a float32 or float64 array, but got {x.dtype}")
+    if cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray> x) and not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> x):
+        return copied(x)
     return cnp.PyArray_FROMANY(x, typenum, 0, 0, cnp.NPY_ARRAY_CARRAY_RO)
 
 
@@ -280,6 +286,14 @@ cdef cnp.ndarray scalar_like(object x, object other):
     return np.asarray(x, other.dtype if adopts else None)
 
 
+cdef cnp.ndarray innermost_dense(cnp.ndarray x):
+    """x, copied if its elements neither lie in order nor repeat along the last axis."""
+    cdef int last = cnp.PyArray_NDIM(x) - 1
+    if last < 0 or cnp.PyArray_DIM(x, last) == 1 or cnp.PyArray_STRIDE(x, last) in (0, cnp.PyArray_ITEMSIZE(x)):
+        return x
+    return copied(x)
+
+
 cdef object binary(object x, object y, object ufunc, binary_kernel kernel, int64_t cost):
     cdef Plan plan
     cdef cnp.ndarray a, b, out
@@ -296,8 +310,12 @@ cdef object binary(object x, object y, object ufunc, binary_kernel kernel, int64
     typenum = cnp.PyArray_TYPE(a)
     is_float = typenum == cnp.NPY_FLOAT32
     if not (is_float or typenum == cnp.NPY_FLOAT64) or cnp.PyArray_TYPE(b) != typenum \
-            or not (cnp.PyArray_ISBEHAVED_RO(a) and cnp.PyArray_ISBEHAVED_RO(b)) or not plan_binary(a, b, &plan):
+            or not (cnp.PyArray_ISBEHAVED_RO(a) and cnp.PyArray_ISBEHAVED_RO(b)):
         return by_ufunc(x, y, ufunc)
+    if not plan_binary(a, b, &plan):
+        a, b = innermost_dense(a), innermost_dense(b)
+        if not plan_binary(a, b, &plan):
+            return by_ufunc(a, b, ufunc)
     out = empty(plan.ndim, plan.out_shape, typenum)
     pa, pb, to = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(out)
     threads = threads_for(plan.n, cost, is_float)
@@ -769,6 +787,26 @@ def softshrink(x, double lambd):
     return unary_3(x, "softshrink", SOFTSHRINK, MOVE, lambd, 0, 0)
 
 
+def prelu_backward(g, x, weight):
+    """g where x > 0, weight g elsewhere: arrays of one shape, or a 0-d weight."""
+    return ternary(g, x, weight, "prelu_backward", PRELU_BACKWARD, 0)
+
+
+def normals(cnp.ndarray bits, int64_t n):
+    """n float32 from the normal distribution, made of uint32 random bits (n rounded up to an even number of them or more).
+
+    Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958. Up to 5.9 standard deviations.
+    """
+    cdef cnp.npy_intp size = n
+    cdef cnp.ndarray out = empty(1, &size, cnp.NPY_FLOAT32)
+    cdef const uint32_t *source = <const uint32_t *> cnp.PyArray_DATA(bits)
+    cdef float *to = <float *> cnp.PyArray_DATA(out)
+    cdef int threads = plan_threads(n * 2)
+    with nogil:
+        normal_pairs(source, to, n, threads)
+    return out
+
+
 def huber(x, double delta):
     """x^2 / 2 where |x| <= delta, delta (|x| - delta / 2) elsewhere."""
     return unary_3(x, "huber", HUBER, MOVE, delta, 0, 0)
@@ -782,6 +820,11 @@ def huber_backward(g, x, double delta):
 def clamp_backward(g, x, double low, double high):
     """g where low <= x <= high, 0 elsewhere."""
     return grad_3(g, x, "clamp_backward", CLAMP_BACKWARD, CHEAP, low, high, 0)
+
+
+def logit_backward(g, x):
+    """g / (x (1 - x)), NaN outside [0, 1]."""
+    return backward(g, x, "logit_backward", LOGIT_BACKWARD, CHEAP)
 
 
 def abs_backward(g, x):

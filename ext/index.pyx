@@ -15,6 +15,7 @@ cnp.import_array()
 
 # void pointers throughout: the functions take words or floats of the size in their names.
 cdef extern from "index_rows.h" nogil:
+    int64_t mg_first_outside(int64_t *at, int64_t n, int64_t size)
     void mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
     void mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
     void mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
@@ -26,6 +27,15 @@ cdef extern from "index_rows.h" nogil:
                        int threads)
     void mg_scatter_64(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int add,
                        int threads)
+
+
+def first_outside(cnp.ndarray index, int64_t size) -> int:
+    """Where in a contiguous int64 array the first element is that is not in [0, size), -1 if all are."""
+    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef int64_t n = cnp.PyArray_SIZE(index), found
+    with nogil:
+        found = mg_first_outside(at, n, size)
+    return found
 
 
 def take_rows(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):

@@ -141,10 +141,10 @@ cdef cnp.ndarray reduce_axes(object source, str name, Fold how, tuple axes, bint
             axis -= 1
         size = cnp.PyArray_SIZE(result)
         if n > 1:
-            result = fold(result, how, size // (n * inner), n, inner, None, None)
+            result = fold(result, SUM if done and how == SQUARE_DEVIATION else how, size // (n * inner), n, inner, None, None)
             done = True
     if not done:
-        result = cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
+        result = x * x if how == SQUARE_DEVIATION else cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
     return shaped(result, x, reduced, keepdims)
 
 
@@ -153,7 +153,7 @@ cdef cnp.ndarray empty_fold(cnp.ndarray x, Fold how, tuple axes, bint keepdims):
     cdef cnp.ndarray out
     if how == PROD:
         out = np.multiply.reduce(x, axis=axes, keepdims=keepdims, initial=1)[...]
-    elif how == SUM:
+    elif how == SUM or how == SQUARE_DEVIATION:
         out = np.add.reduce(x, axis=axes, keepdims=keepdims)[...]
     else:
         out = np.maximum.reduce(x, axis=axes, keepdims=keepdims)[...]  # ValueError where the maximum of nothing is asked for
@@ -163,6 +163,11 @@ cdef cnp.ndarray empty_fold(cnp.ndarray x, Fold how, tuple axes, bint keepdims):
 def sum(x, tuple axes, bint keepdims):
     """The sum over axes (None: all). Pairwise, so at least as accurate as numpy's."""
     return reduce_axes(x, "sum", SUM, axes, keepdims)
+
+
+def sum_squares(x, tuple axes, bint keepdims):
+    """The sum of the squares over axes (None: all)."""
+    return reduce_axes(x, "sum_squares", SQUARE_DEVIATION, axes, keepdims)
 
 
 cdef void divide(cnp.ndarray x, double by):

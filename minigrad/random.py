@@ -1,7 +1,7 @@
 """Random numbers: Generator, the default one, and the factories and in-place samplers that draw from it.
 
-The bits come from numpy's PCG64. A seed gives the same numbers on every machine and for any number of threads, but they are not
-the numbers that PyTorch draws for that seed.
+The bits come from numpy's PCG64. A seed gives the same numbers for any number of threads and on every machine (normal float32 numbers
+to rounding, which differs between instruction sets), but they are not the numbers that PyTorch draws for that seed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from minigrad import _dtype
 from minigrad._device import CPU, check_device
 from minigrad._dtype import dtype as DType
 from minigrad._dtype import get_default_dtype
+from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import TensorBase, from_array
 
 if TYPE_CHECKING:
@@ -204,7 +205,12 @@ def _draw_uniform(shape: Any, dtype: DType, low: float, high: float, generator: 
 
 def _draw_normal(shape: Any, dtype: DType, mean: Any, std: Any, generator: Generator | None) -> np.ndarray:
     real = _float_dtype(dtype, "normal_kernel_cpu")
-    values = np.asarray(_rng(generator).standard_normal(shape, real))
+    if real == np.float32:
+        n = math.prod(shape)
+        words = _rng(generator).bit_generator.random_raw((n + 1) // 2 if n else 0)
+        values = kernels.normals(words.view(np.uint32), n).reshape(shape)
+    else:
+        values = np.asarray(_rng(generator).standard_normal(shape, real))
     if std is not None:
         values *= np.asarray(std, real)
         values += np.asarray(mean, real)

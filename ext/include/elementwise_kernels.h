@@ -13,6 +13,7 @@
    them. In a comparison the branch for NaN is the one that lets it through. */
 
 #include "vecmath.h"
+#include <string.h>
 
 #ifndef MG_SPAN
 #define MG_SPAN 8192
@@ -213,6 +214,26 @@ MG_SINE(unary_sin, 0, sinf)
 MG_SINE(unary_cos, 1, cosf)
 #undef MG_SINE
 
+/* out[n] normal, from n random words (one more if n is odd): in a span of m, words i and i + (m + 1) / 2 make a pair of numbers
+   r cos(2 pi v), r sin(2 pi v) with r = sqrt(-2 log u), u in (0, 1) and v in [0, 1). */
+static void NAME(normal_pairs)(const uint32_t *bits, float *out, int64_t n, int threads) {
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+    for (int64_t at = 0; at < n; at += 1024) {
+        const int64_t m = MG_MIN(n - at, 1024), half = (m + 1) / 2;
+        const uint32_t *words = bits + at;
+        float pair[1024];
+        MG_SIMD for (int64_t i = 0; i < half; i++) {
+            const float u = ((float)(int32_t)(words[i] >> 8) + 0.5f) * 0x1p-24f;
+            const float v = (float)(int32_t)(words[half + i] >> 8) * (6.28318530717958647692f * 0x1p-24f);
+            const float radius = __builtin_sqrtf(-2 * NAME(v_log)(u));
+            pair[i] = radius * NAME(v_sine)(v, 1);
+            pair[512 + i] = radius * NAME(v_sine)(v, 0);
+        }
+        memcpy(out + at, pair, half * sizeof(float));
+        memcpy(out + at + half, pair + 512, (m - half) * sizeof(float));
+    }
+}
+
 MG_INLINE float NAME(hypot_of)(float x, float y) {
     const double a = x, b = y;
     const float size = (float)__builtin_sqrt(a * a + b * b);
@@ -312,6 +333,7 @@ MG_UNARY_3(unary_softshrink, a > p ? a - p : (a < -p ? a + p : a * 0))
 MG_BINARY(binary_tanh_backward, a * (1 - b * b))
 MG_BINARY(binary_sigmoid_backward, a * (1 - b) * b)
 MG_BINARY(binary_relu_backward, b <= 0 ? 0 : a)
+MG_BINARY(binary_logit_backward, (b < 0) | (b > 1) ? (REAL)NAN : a / (b * (1 - b)))
 MG_BINARY(binary_abs_backward, a * ((REAL)(b > 0) - (REAL)(b < 0)))
 MG_BINARY(binary_gelu_backward, a * NAME(gelu_slope)(b))
 MG_BINARY(binary_gelu_tanh_backward, a * NAME(gelu_tanh_slope)(b))
@@ -331,6 +353,7 @@ MG_GRAD_3(grad_shrink, (b >= -p) & (b <= p) ? 0 : a)
 
 MG_TERNARY(ternary_lerp, a + c * (b - a))
 MG_TERNARY(ternary_addcmul, a + p * (b * c))
+MG_TERNARY(ternary_prelu_backward, b > 0 ? a : a * c)
 /* the gradient a for the larger (smaller) b of the pair b, c: halved at a tie, a NaN beside b lets it through */
 MG_TERNARY(ternary_maximum_backward, b < c ? 0 : (b == c ? a * (REAL)0.5 : a))
 MG_TERNARY(ternary_minimum_backward, b > c ? 0 : (b == c ? a * (REAL)0.5 : a))

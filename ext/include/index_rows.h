@@ -9,6 +9,19 @@
 #define MG_INDEX_SPAN 4096
 #define MG_INDEX_THREADS _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
 
+/* Where the first index is that is not in [0, size), -1 if all are. */
+static int64_t mg_first_outside(const int64_t *at, int64_t n, int64_t size) {
+    for (int64_t start = 0; start < n; start += MG_INDEX_SPAN) {
+        const int64_t stop = n - start < MG_INDEX_SPAN ? n : start + MG_INDEX_SPAN;
+        uint64_t outside = 0;
+        for (int64_t i = start; i < stop; i++) outside |= (uint64_t)at[i] | (uint64_t)(size - 1 - at[i]);
+        if (outside >> 63)
+            for (int64_t i = start; i < stop; i++)
+                if (at[i] < 0 || at[i] >= size) return i;
+    }
+    return -1;
+}
+
 /* out[o, i, :] = x[o, at[i], :] in rows of so many bytes */
 static void mg_take_rows(const char *x, const int64_t *at, char *out, int64_t outer, int64_t size, int64_t bytes, int64_t count,
                          int threads) {

@@ -61,6 +61,9 @@ static inline int64_t mg_copy_count(const mg_copy_plan *p, int dims, int skip) {
         }                                                                                                                 \
         for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_row, tile[r], columns * sizeof(WORD));                      \
     }                                                                                                                     \
+    static void name##_reversed(WORD *restrict to, const WORD *restrict from, int64_t n) {                                \
+        for (int64_t i = 0; i < n; i++) to[i] = from[n - 1 - i];                                                          \
+    }                                                                                                                     \
     static void name(char *to, const char *from, mg_copy_plan *p, int threads) {                                          \
         const int64_t item = sizeof(WORD);                                                                                \
         const int last = p->ndim - 1;                                                                                     \
@@ -109,7 +112,7 @@ static inline int64_t mg_copy_count(const mg_copy_plan *p, int dims, int skip) {
                 char *row = a + (last > 0 ? j * p->to[inner] : 0);                                                        \
                 const char *source = b + (last > 0 ? j * p->from[inner] : 0);                                             \
                 if (to_step == item && from_step == -item)                                                                \
-                    for (int64_t i = 0; i < length; i++) ((WORD *)row)[i] = ((const WORD *)source)[-i];                   \
+                    name##_reversed((WORD *)row, (const WORD *)source - (length - 1), length);                            \
                 else if (to_step == item && from_step == 0)                                                               \
                     for (int64_t i = 0; i < length; i++) ((WORD *)row)[i] = *(const WORD *)source;                        \
                 else                                                                                                      \

@@ -240,10 +240,23 @@ class PreluFunction(Function):
 
     def backward(self, g, x, w):
         gx, gw = self.needs_input_grad
-        positive = x > 0
+        return apply(PreluGradFunction(), g, x, w) if gx else None, clamp(x, max=0) * g if gw else None
+
+
+class PreluGradFunction(Function):
+    """g where x > 0, w g elsewhere"""
+
+    reads = {"g": ("x", "w"), "x": (), "w": ("g", "x")}
+
+    def forward(self, g, x, w):
+        return kernels.prelu_backward(g, x, w)
+
+    def backward(self, gg, g, x, w):
+        of_g, of_x, of_w = self.needs_input_grad
         return (
-            where(positive, g, g * w) if gx else None,
-            where(positive, g.new_zeros(()), g * x) if gw else None,
+            apply(PreluGradFunction(), gg, x, w) if of_g else None,
+            gg * 0.0 if of_x else None,
+            where(x > 0, 0.0, gg * g) if of_w else None,
         )
 
 

@@ -689,12 +689,50 @@ def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
 
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """input + weight * (end - input)"""
+    if isinstance(weight, _NUMBERS) and isinstance(end, TensorBase):
+        x, y = broadcast_operands("lerp", input, end)
+        if x.dtype.is_floating_point:
+            return apply(LerpFunction(float(weight)), x, y)
     return input + weight * (end - input)
+
+
+class LerpFunction(Function):
+    """x + w (y - x) for a number w"""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def forward(self, x, y):
+        return kernels.lerp(x, y, np.asarray(self.weight, x.dtype))
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        return g * (1 - self.weight) if gx else None, g * self.weight if gy else None
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2"""
+    operands = (input, tensor1, tensor2)
+    if all(isinstance(v, TensorBase) and v.dtype is input.dtype for v in operands) and input.dtype.is_floating_point:
+        return apply(AddcmulFunction(float(value)), *broadcast_operands("addcmul", *operands))
     return input + value * (tensor1 * tensor2)
+
+
+class AddcmulFunction(Function):
+    """x + value y z"""
+
+    reads = {"x": (), "y": ("z",), "z": ("y",)}
+
+    def __init__(self, value):
+        self.value = value
+
+    def forward(self, x, y, z):
+        return kernels.addcmul(x, y, z, self.value)
+
+    def backward(self, g, y, z):
+        gx, gy, gz = self.needs_input_grad
+        scaled = g if self.value == 1 else g * self.value
+        return g if gx else None, scaled * z if gy else None, scaled * y if gz else None
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:

@@ -343,7 +343,7 @@ def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[in
         )
     size = input._array.shape[dim] if input.ndim else 1
     positions = index._array.astype(np.int64, order="C")
-    if positions.size and (positions.min() < 0 or positions.max() >= size):
+    if kernels.first_outside(positions, size) >= 0:
         worst = positions.max() if positions.max() >= size else positions.min()
         raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
     return dim, positions
@@ -492,7 +492,7 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tu
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
     positions = index._array.reshape(-1).astype(np.int64)
-    if positions.size and (positions.min() < 0 or positions.max() >= size):
+    if kernels.first_outside(positions, size) >= 0:
         raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
     return dim, positions
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
-from minigrad._ext import elementwise
-from minigrad._ext import hot_loss
+from minigrad._ext import elementwise, hot_loss
 from minigrad._ext import loss as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array

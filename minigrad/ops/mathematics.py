@@ -16,12 +16,10 @@ from minigrad.ops.elementwise import (
     clamp,
     eq,
     ge,
-    gt,
     isfinite,
     isnan,
     le,
     log,
-    lt,
     pow,
     reciprocal,
     result_type,
@@ -214,7 +212,23 @@ class LogitFunction(Function):
         return kernels.logit(x)
 
     def backward(self, g, x):
-        return g / where(lt(x, 0) | gt(x, 1), math.nan, x * (1 - x))
+        return apply(LogitGradFunction(), g, x)
+
+
+class LogitGradFunction(Function):
+    """g / (x (1 - x)), NaN outside [0, 1]"""
+
+    reads = {"g": ("x",), "x": ("g", "x")}
+
+    def forward(self, g, x):
+        return kernels.logit_backward(g, x)
+
+    def backward(self, gg, g, x):
+        of_g, of_x = self.needs_input_grad
+        return (
+            apply(LogitGradFunction(), gg, x) if of_g else None,
+            apply(LogitGradFunction(), apply(LogitGradFunction(), gg * g * (x * 2.0 - 1), x), x) if of_x else None,
+        )
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:

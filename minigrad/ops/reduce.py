@@ -405,9 +405,9 @@ class NormFunction(Function):
     def forward(self, x):
         self.shape = x.shape
         if self.p == 2:
-            return np.sqrt(kernels.sum(x * x, self.dims, self.keepdim))[...]
+            return functions.sqrt(kernels.sum_squares(x, self.dims, self.keepdim))
         if self.p == 1:
-            return kernels.sum(np.abs(x), self.dims, self.keepdim)
+            return kernels.sum(functions.abs(x), self.dims, self.keepdim)
         return np.power(
             kernels.sum(np.power(np.abs(x), x.dtype.type(self.p)), self.dims, self.keepdim), x.dtype.type(1 / self.p)
         )[...]
