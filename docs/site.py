@@ -1,7 +1,8 @@
 """What the documentation site is made of besides its pages: the gallery, the API reference, CONTRIBUTING.md as a page.
 
-`python docs/site.py` writes docs/gallery.md from the examples and the graph in docs/images; a test fails while they are out of date.
-The rest is for mkdocs (see mkdocs.yml): pages that are generated while the site is built, and docstrings taken as plain text instead of Markdown.
+`python docs/site.py` writes docs/gallery.md from the examples and the graph in docs/images; a test fails while they are out of
+date. The rest is for mkdocs (see mkdocs.yml): pages that are generated while the site is built, and docstrings taken as plain
+text instead of Markdown.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ REFERENCE = {
     ),
 }  # fmt: skip
 
+# The methods by which an observer is told: shown once, on the page of autograd.
+_HEARD = {"begin", "end", "begin_backward", "end_backward", "enter", "leave", "open", "close"}
 # Shown on pages of their own.
 _ELSEWHERE = {"minigrad": ("minigrad.nn", "minigrad.summary_table", "minigrad.random", "minigrad.io")}
 
@@ -109,7 +112,11 @@ def public_names(module: str) -> dict[str, list[str]]:
             above = package[: len(package) + 1 - node.level] if node.level else []
             source = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
-                if alias.asname == alias.name and module_file(f"{source}.{alias.name}") is None and source.startswith("minigrad"):
+                if (
+                    alias.asname == alias.name
+                    and module_file(f"{source}.{alias.name}") is None
+                    and source.startswith("minigrad")
+                ):
                     found.setdefault(source, []).append(alias.name)
         elif isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             names = found.setdefault(module, [])
@@ -137,12 +144,62 @@ def reference_page(title: str, about: str, modules: list[str]) -> str:
             written = [name for name in names if name in defined]
             if not written:
                 continue
-            heading = f"{module}: {source.rpartition('.')[2]}" if len(modules) > 1 and source != module else source.rpartition(".")[2]
+            heading = (
+                f"{module}: {source.rpartition('.')[2]}" if len(modules) > 1 and source != module else source.rpartition(".")[2]
+            )
             if source == module:
                 heading = module
             parts.append(f"\n## {heading}\n")
-            options = f"    options:\n      members: [{', '.join(written)}]\n      heading_level: 3\n      show_root_heading: false\n"
+            options = (
+                f"    options:\n      members: [{', '.join(written)}]\n      heading_level: 3\n      show_root_heading: false\n"
+            )
             parts.append(f"\n::: {source}\n{options}")
+    return "".join(parts)
+
+
+def _sentence(text: str) -> str:
+    """A docstring's first paragraph, as a cell of a table."""
+    return plain(" ".join(text.split("\n\n")[0].split()))
+
+
+def _docstring(path: Path, name: str) -> str:
+    """The docstring of a function in Python or Cython source; "" for one without."""
+    found = re.search(rf'def (?:object )?{name}\(.*?\)[^\n]*:\n\s+"""(.*?)"""', path.read_text(encoding="utf-8"), re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def tensor_tables() -> str:
+    """What the class Tensor has beside the methods that are written in it: those of its compiled core, and its functions."""
+    engine = (ROOT / "ext" / "engine.pyx").read_text(encoding="utf-8")
+    core = engine[engine.index("cdef class TensorBase:") :].split("\ncdef class ")[0].split("\ndef ")[0]
+    rows = re.findall(r'    def ([a-z]\w*)\((self[^()\n]*)\)[^\n]*:\n        """(.*?)"""', core, re.DOTALL)
+    parts = ["\n## Gradients and the graph\n\n| | |\n|---|---|\n"]
+    for name, arguments, text in rows:
+        shown = (
+            name if arguments == "self" and f"@property\n    def {name}(" in core else f"{name}({arguments[4:].lstrip(', ')})"
+        )
+        parts.append(f"| `{shown}` | {_sentence(text)} |\n")
+    tree = ast.parse((ROOT / "minigrad" / "tensor.py").read_text(encoding="utf-8"))
+    cls = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Tensor")
+    methods: dict[tuple[str, str], list[str]] = {}
+    for node in cls.body:
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(value, ast.Call) and value.args:  # in_place(elementwise.exp)
+            value = value.args[0]
+        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name) and not target.id.startswith("_")]
+            methods.setdefault((value.value.id, value.attr), []).extend(names)
+    parts.append(
+        "\n## Functions as methods\n\nThe tensor is the first argument; names that end in `_` write the result into it.\n"
+        "\n| | |\n|---|---|\n"
+    )
+    for names in methods.values():
+        names.sort(key=lambda name: name.endswith("_"))
+    for (module, function), names in sorted(methods.items(), key=lambda item: item[1][:1]):
+        sources = [module_file(f"minigrad.ops.{module}"), module_file(f"minigrad.{module}"), ROOT / "ext" / f"{module}.pyx"]
+        text = next((found for path in sources if path and path.exists() and (found := _docstring(path, function))), "")
+        if names and text:
+            parts.append(f"| {', '.join(f'`{name}`' for name in names)} | {_sentence(text)} |\n")
     return "".join(parts)
 
 
@@ -156,7 +213,7 @@ def plain(text: str) -> str:
     out, block, blank = [], False, True
     for line in text.split("\n"):
         indented = line.startswith("    ")
-        block = indented and (block or blank) or (block and not line.strip())
+        block = (indented and (block or blank)) or (block and not line.strip())
         if block:
             out.append(line)
         else:
@@ -174,7 +231,8 @@ def on_files(files: Any, config: Any) -> Any:
     from mkdocs.structure.files import File
 
     for name, page in REFERENCE.items():
-        files.append(File.generated(config, f"reference/{name}.md", content=reference_page(*page)))
+        more = tensor_tables() if name == "tensor" else ""
+        files.append(File.generated(config, f"reference/{name}.md", content=reference_page(*page) + more))
     files.append(File.generated(config, "contributing.md", content=contributing()))
     return files
 
@@ -186,11 +244,14 @@ except ImportError:  # not building the site
 else:
 
     class PlainText(griffe.Extension):
-        """Escapes the docstrings, which are plain text."""
+        """Escapes the docstrings, which are plain text, and leaves out what an Observer overrides."""
 
         def on_object(self, *, obj: Any, **_: Any) -> None:
             """Called for every object with its docstring."""
-            if obj.docstring is not None:
+            bases = [str(base).rpartition(".")[2] for base in getattr(obj.parent, "bases", ())]
+            if "Observer" in bases and obj.name in _HEARD:
+                obj.docstring = None
+            elif obj.docstring is not None:
                 obj.docstring.value = plain(obj.docstring.value)
 
 
