@@ -36,15 +36,42 @@ REFERENCE = {
         "The instruments.",
         ["minigrad.summary_table", "minigrad.receptive_field", "minigrad.viz", "minigrad.profiler"],
     ),
-    "other": (
-        "Other modules",
-        "Random numbers, files, back ends, and stand-ins for what a CPU library does not have.",
-        [
-            "minigrad.random", "minigrad.io", "minigrad.backends", "minigrad.as_torch", "minigrad.amp", "minigrad.cuda",
-            "minigrad.mps", "minigrad.accelerator", "minigrad.jit",
-        ],
-    ),
 }  # fmt: skip
+
+# Not on a page under their own names, and why.
+INTERNAL = {
+    "minigrad.functions": "torch's top-level spellings, shown under minigrad",
+    "minigrad.tensor_types": "old constructors, shown under minigrad",
+    "minigrad.settings": "shown under minigrad",
+    "minigrad.creation": "shown under minigrad",
+    "minigrad.ops": "shown under minigrad and nn.functional",
+    "minigrad.version": "one string",
+    "minigrad.nn.backward_hooks": "how hooks are made",
+    "minigrad.nn.error_path": "how errors are located",
+    "minigrad.nn.members": "how modules keep their members",
+    "minigrad.utils.hooks": "the handle of a hook",
+}
+
+
+def _others() -> list[str]:
+    """The modules of the package that no page above shows."""
+    shown = [module for _, _, modules in REFERENCE.values() for module in modules]
+    found = []
+    package = ROOT / "minigrad"
+    for path in [*sorted(package.iterdir()), *sorted((package / "utils").iterdir())]:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module = path.suffix == ".py" or (path / "__init__.py").exists()
+        if module and not path.stem.startswith("_") and name not in INTERNAL:
+            if not any(other == name or other.startswith(name + ".") for other in shown):
+                found.append(name)
+    return found
+
+
+REFERENCE["other"] = (
+    "Other modules",
+    "Random numbers, files, distributions, back ends, and stand-ins for what a CPU library does not have.",
+    _others(),
+)
 
 # The methods by which an observer is told: shown once, on the page of autograd.
 _HEARD = {"begin", "end", "begin_backward", "end_backward", "enter", "leave", "open", "close"}

@@ -59,19 +59,7 @@ def test_the_graph_is_what_viz_draws(site):
 
 
 def test_the_reference_shows_every_public_module(site):
-    """Each module of the package is on a page, is re-exported by one that is, or is internal for a reason given here."""
-    internal = {
-        "minigrad.functions": "torch's top-level spellings, shown under minigrad",
-        "minigrad.tensor_types": "old constructors, shown under minigrad",
-        "minigrad.settings": "shown under minigrad",
-        "minigrad.version": "one string",
-        "minigrad.creation": "shown under minigrad",
-        "minigrad.nn.backward_hooks": "how hooks are made",
-        "minigrad.nn.error_path": "how errors are located",
-        "minigrad.nn.members": "how modules keep their members",
-        "minigrad.ops": "shown under minigrad and nn.functional",
-        "minigrad.utils": "hooks and data",
-    }
+    """Each module of the package is on a page, is re-exported by one that is, or is internal for a reason given there."""
     modules = {name for _, _, names in site.REFERENCE.values() for name in names}
     shown = modules | {source for name in modules for source in site.public_names(name)}
     for info in pkgutil.walk_packages(minigrad.__path__, "minigrad."):
@@ -80,7 +68,7 @@ def test_the_reference_shows_every_public_module(site):
             continue
         if any(name.startswith(info.name + ".") for name in shown):
             continue  # a package whose parts are shown
-        known = any(".".join(parts[:n]) in shown or ".".join(parts[:n]) in internal for n in range(2, len(parts) + 1))
+        known = any(".".join(parts[:n]) in shown or ".".join(parts[:n]) in site.INTERNAL for n in range(2, len(parts) + 1))
         assert known, f"{info.name} is on no page of the reference (REFERENCE in docs/site.py)"
 
 
