@@ -31,9 +31,11 @@ _MAX_DEPTH = 100
 _MAX_HEADER = 100_000_000
 
 _DTYPES = {
-    "BOOL": np.bool_, "U8": np.uint8, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64,
-    "F32": np.float32, "F64": np.float64, "F16": np.float16, "BF16": np.uint16,
+    "BOOL": np.bool_, "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
+    "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64,
+    "F16": np.float16, "F32": np.float32, "F64": np.float64, "BF16": np.uint16,
 }  # fmt: skip
+_NUMPY_DTYPES = frozenset(map(np.dtype, _DTYPES.values()))
 
 # The first that an object is an instance of is its kind.
 _MAPPINGS: dict[str, Any] = {"counter": Counter, "ordered dict": OrderedDict, "dict": dict}
@@ -69,7 +71,7 @@ class _Writer:
             if isinstance(obj, Parameter):
                 return {"parameter" if obj.requires_grad else "frozen parameter": name}
             return {"leaf" if obj.requires_grad else "tensor": name}
-        if isinstance(obj, np.ndarray) and obj.dtype in {t.np for t in _dtype.ALL}:
+        if isinstance(obj, np.ndarray) and obj.dtype in _NUMPY_DTYPES:
             return {"array": self._tensor(obj, path)}
         if obj is None or isinstance(obj, (bool, str)):
             return {"value": obj}
@@ -110,6 +112,15 @@ class _Writer:
         return {next(kind for kind, cls in kinds.items() if isinstance(obj, cls)): items}
 
 
+def _tensor(array: np.ndarray) -> Any:
+    """A tensor of the array's memory, if its dtype is one of tensors'; of float16 one of float32. ValueError for another."""
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    if array.dtype not in {t.np for t in _dtype.ALL}:
+        raise ValueError(f"a tensor in it is of the dtype {array.dtype}, which minigrad does not have")
+    return from_array(array)
+
+
 class _Reader:
     """Puts a nest together from its JSON and the file's arrays. Raises ValueError for JSON that is none of ours."""
 
@@ -146,7 +157,7 @@ class _Reader:
     def _wrap(self, kind: str, array: np.ndarray) -> Any:
         if kind == "array":
             return array
-        tensor = from_array(array)
+        tensor = _tensor(array)
         if kind.endswith("parameter"):
             return Parameter(tensor, requires_grad=kind == "parameter")
         return tensor.requires_grad_(kind == "leaf")
@@ -329,7 +340,7 @@ def _read(file: IO[bytes], size: int) -> tuple[dict[str, np.ndarray], dict[str, 
             raise ValueError(f"tensor {name[:80]!r} has bools that are neither 0 nor 1")
         if name in bfloat16:  # the upper half of a float32
             array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        arrays[name] = array.astype(np.float32) if dtype == np.float16 else array
+        arrays[name] = array
     return {name: arrays[name] for name in header}, metadata
 
 
@@ -377,7 +388,7 @@ def _load(file: IO[bytes], name: str) -> Any:
     try:
         arrays, metadata = _read(file, size)
         if _STRUCTURE not in metadata:
-            return {name: from_array(array) for name, array in arrays.items()}
+            return {name: _tensor(array) for name, array in arrays.items()}
         return _Reader(arrays).rebuild(json.loads(metadata[_STRUCTURE], object_pairs_hook=_unique))
     except (ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"load: {name} is no safetensors file that minigrad can read: {error}") from error

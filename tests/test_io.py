@@ -457,6 +457,25 @@ def test_links_permissions_and_devices(tmp_path):
         mg.save(4, tmp_path)
 
 
+@pytest.mark.parametrize("dtype", ["?", "B", "H", "I", "L", "b", "h", "i", "l", "e", "f", "d"])
+def test_arrays_of_every_dtype(dtype, tmp_path):
+    a = np.array([[0, 1], [1, 0]], dtype)
+    again = round_trip([a, a.T, a[:0]])
+    assert [b.dtype for b in again] == [a.dtype] * 3
+    assert [b.tolist() for b in again] == [a.tolist(), a.T.tolist(), []]
+    np.random.seed(3)
+    state = round_trip(np.random.get_state())
+    expected = np.random.rand()
+    np.random.set_state(state)
+    assert np.random.rand() == expected
+
+
+def test_dtypes_that_tensors_lack():
+    header = '{"a":{"dtype":"U32","shape":[4],"data_offsets":[0,16]}}'
+    with pytest.raises(ValueError, match="of the dtype uint32, which minigrad does not have"):
+        mg.load(io.BytesIO(file_with(header, bytes(16))))
+
+
 def test_kinds_of_mappings():
     nest = [OrderedDict(b=1, a=2), Counter("abb"), defaultdict(list, x=[1])]
     again = round_trip(nest)
