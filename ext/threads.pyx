@@ -82,25 +82,41 @@ def instruction_set() -> str:
     return f"x86-64-v{mg_isa_level()}" if MG_X86_GCC else "generic"
 
 
-def _cgroup_quota() -> float:
-    """The CPU quota of this process's control group in cores, inf where there is none (Linux, cgroup v2 and v1)."""
+def _cgroup_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup") -> float:
+    """The CPU quota of this process in cores, the least of its control group's and those above it; inf where there is none (Linux,
+    cgroup v2 and v1)."""
     try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-    except (OSError, ValueError):
-        try:
-            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file:
-                quota = file.read().strip()
-            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as file:
-                period = file.read().strip()
-        except OSError:
-            return math.inf
-    if quota in ("max", "-1"):
+        with open(membership) as file:
+            lines = file.read().splitlines()
+    except OSError:
         return math.inf
+    least = math.inf
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        folder = f"{root}/{controllers}" if controllers else root
+        while True:
+            least = min(least, _quota_of(f"{folder}{path}", bool(controllers)))
+            if path in ("", "/"):
+                break
+            path = path.rpartition("/")[0]
+    return least
+
+
+def _quota_of(folder, is_v1) -> float:
+    """The quota that the files of one control group give, inf where they give none."""
     try:
-        return int(quota) / int(period)
-    except (ValueError, ZeroDivisionError):
+        if is_v1:
+            with open(f"{folder}/cpu.cfs_quota_us") as quota, open(f"{folder}/cpu.cfs_period_us") as period:
+                numbers = quota.read(), period.read()
+        else:
+            with open(f"{folder}/cpu.max") as file:
+                numbers = file.read().split()
+        cores = int(numbers[0]) / int(numbers[1])
+    except (OSError, ValueError, IndexError, ZeroDivisionError):         # no such file, or "max"
         return math.inf
+    return cores if cores > 0 else math.inf
 
 
 def _default_threads() -> int:
@@ -108,7 +124,7 @@ def _default_threads() -> int:
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, math.ceil(_cgroup_quota()) if _cgroup_quota() < affinity else affinity))
+    return max(1, math.ceil(min(affinity, _cgroup_quota())))
 
 
 set_num_threads(_default_threads())
