@@ -42,6 +42,7 @@ from .conv import conv_transpose2d as conv_transpose2d
 from .conv import conv_transpose3d as conv_transpose3d
 from .conv import fold as fold
 from .conv import unfold as unfold
+from .ctc import ctc_loss as ctc_loss
 from .distance import cosine_similarity as cosine_similarity
 from .distance import pairwise_distance as pairwise_distance
 from .distance import pdist as pdist

@@ -1,0 +1,139 @@
+"""The loss of connectionist temporal classification: sequences of labels without an alignment to the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad._ext.engine import TensorBase, from_array
+from minigrad.ops.elementwise import clamp_min, exp, where
+from minigrad.ops.index import gather, getitem
+from minigrad.ops.reduce import logsumexp, mean
+from minigrad.ops.reduce import sum as sum_
+from minigrad.ops.shape import cat, expand, narrow, squeeze, stack, unbind, unsqueeze
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+_IMPOSSIBLE = -1e30  # stands for log 0: finite, so that differences of two of them are 0 and not NaN
+
+
+def _lengths(value: Any) -> np.ndarray:
+    array = value._array if isinstance(value, TensorBase) else np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise RuntimeError("ctc_loss: input_lengths and target_lengths must be integral")
+    return array.astype(np.int64).reshape(-1)
+
+
+def _check(shape: tuple[int, ...], inputs: np.ndarray, labels: np.ndarray, blank: int) -> None:
+    steps, batch, classes = shape
+    if not 0 <= blank < classes:
+        raise RuntimeError(f"ctc_loss: blank must be in label range, but got {blank} with {classes} classes")
+    for name, lengths in (("input_lengths", inputs), ("target_lengths", labels)):
+        if lengths.size != batch:
+            raise RuntimeError(f"ctc_loss: {name} must be of size batch_size: {batch}, but got {lengths.size}")
+        if (lengths < 0).any():
+            raise RuntimeError(f"ctc_loss: expected {name} to be non-negative, but got {lengths.min()}")
+    if (inputs > steps).any():
+        raise RuntimeError(f"ctc_loss: Expected input_lengths to have value at most {steps}, but got value {inputs.max()}")
+
+
+def _with_blanks(targets: np.ndarray, lengths: np.ndarray, blank: int, classes: int) -> np.ndarray:
+    """(N, 2 S + 1): the labels of each sequence with a blank before, between and after them."""
+    batch, longest = lengths.size, int(lengths.max(initial=0))
+    extended = np.full((batch, 2 * longest + 1), blank, np.int64)
+    start = 0
+    for n, length in enumerate(lengths):
+        labels = targets[n, :length] if targets.ndim == 2 else targets[start : start + length]
+        start += length
+        if labels.size != length:
+            raise RuntimeError(f"ctc_loss: target {n} has {labels.size} labels, but its length is {length}")
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise RuntimeError(f"ctc_loss: labels must be in 0..{classes - 1}, but target {n} holds {labels.tolist()}")
+        extended[n, 1 : 2 * length : 2] = labels
+    return extended
+
+
+def _likelihoods(log_probs: Tensor, extended: np.ndarray, inputs: np.ndarray, lengths: np.ndarray, blank: int) -> Tensor:
+    """log p(labels) of each sequence, (N,): the forward variables of Graves et al., equations 6 to 8, for the whole batch at once."""
+    steps, batch, _ = log_probs._array.shape
+    width, real = extended.shape[1], log_probs._array.dtype
+    index = expand(from_array(extended[None]), steps, batch, width)
+    emitted = clamp_min(gather(log_probs, 2, index), _IMPOSSIBLE)  # (T, N, 2 S + 1)
+    first = np.full((batch, width), _IMPOSSIBLE, real)
+    first[:, :1] = 0
+    first[lengths > 0, 1:2] = 0
+    may_skip = np.zeros((batch, width), bool)  # from s - 2 to s: over a blank, between two labels that differ
+    may_skip[:, 2:] = (extended[:, 2:] != blank) & (extended[:, 2:] != extended[:, :-2])
+    closed = from_array(np.where(may_skip, 0, _IMPOSSIBLE).astype(real))
+    border = from_array(np.full((batch, 2), _IMPOSSIBLE, real))
+    alpha = None
+    alphas = []
+    for part in unbind(emitted):
+        if alpha is None:
+            alpha = clamp_min(part + from_array(first), _IMPOSSIBLE)
+        else:
+            padded = cat([border, alpha], 1)
+            ways = stack([alpha, narrow(padded, 1, 1, width), narrow(padded, 1, 0, width) + closed])
+            alpha = clamp_min(part + logsumexp(ways, 0), _IMPOSSIBLE)
+        alphas.append(alpha)
+    start = np.where(lengths == 0, 0.0, _IMPOSSIBLE).astype(real)  # of a sequence without inputs
+    table = stack([from_array(np.repeat(start[:, None], width, 1)), *alphas])
+    rows = np.arange(batch)
+    ends = [getitem(table, (from_array(inputs), from_array(rows), from_array(np.maximum(2 * lengths - k, 0)))) for k in (0, 1)]
+    alone = from_array(np.where((lengths == 0) | (inputs == 0), _IMPOSSIBLE, 0).astype(real))  # the last label ends nothing
+    return logsumexp(stack([ends[0], ends[1] + alone]), 0)
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Tensor | Sequence[int],
+    target_lengths: Tensor | Sequence[int],
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """-log of the probability of label sequences, summed over all their alignments with the inputs.
+
+    Args:
+        log_probs: (T, N, C) or (T, C), the output of log_softmax. Its gradient is, as in PyTorch, that of the scores before it.
+        targets: labels, (N, S), or one after the other (sum of target_lengths,).
+        input_lengths, target_lengths: (N,) integers, at most T and S.
+        blank: the class of no label.
+        reduction: "none", "sum" or "mean", which divides each loss by its target length before.
+        zero_infinity: losses of targets too long for their inputs, else inf, are 0.
+
+    Returns:
+        (N,) for "none" ((), without a batch), else ().
+
+    Raises:
+        RuntimeError: lengths, labels or a blank out of range, or lengths that are no integers.
+        ValueError: an unknown reduction.
+
+    Source: Graves et al., "Connectionist temporal classification", 2006.
+    """
+    if reduction not in ("none", "sum", "mean"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if log_probs.ndim not in (2, 3):
+        raise RuntimeError(f"ctc_loss: log_probs must be (T, N, C) or (T, C), but its shape is {tuple(log_probs.shape)}")
+    batched = log_probs.ndim == 3
+    scores = log_probs if batched else unsqueeze(log_probs, 1)
+    inputs, lengths = _lengths(input_lengths), _lengths(target_lengths)
+    steps, batch, classes = scores._array.shape
+    _check((steps, batch, classes), inputs, lengths, blank)
+    labels = targets._array
+    extended = _with_blanks(labels if batched or labels.ndim == 1 else labels.reshape(-1), lengths, blank, classes)
+    losses = -_likelihoods(scores, extended, inputs, lengths, blank)
+    used = (np.arange(steps)[:, None] < inputs).astype(scores._array.dtype)[:, :, None]
+    total = sum_(exp(scores) * from_array(used), (0, 2))
+    losses = losses + (total - total.detach())  # adds nothing but exp(log_probs) to the gradient: that of log_softmax's input
+    impossible = from_array(losses._array > -0.5 * _IMPOSSIBLE)
+    losses = where(impossible, 0.0 if zero_infinity else float("inf"), losses)
+    if reduction == "mean":
+        return mean(losses / from_array(np.maximum(lengths, 1).astype(losses._array.dtype)))
+    if reduction == "sum":
+        return sum_(losses)
+    return losses if batched else squeeze(losses, 0)
