@@ -9,7 +9,8 @@ import minigrad as mg
 from minigrad._ext import conv
 from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 from tests.fuzz import fuzz
-from tests.test_conv_kernels import axis, geometry
+from tests.test_conv_kernels import axis, geometry, naive, reads, zeros_around
+from tests.test_conv_kernels import check as check_by_definition
 
 # max|y - exact| / max|exact|: what minigrad.backends tells of large results, and as much again for small ones
 BOUND = {4: 8e-6, 2: 2e-6, 0: 6e-6}
@@ -98,21 +99,78 @@ def test_nan_and_inf_are_where_the_definition_has_them(name, which, place, value
             assert np.isfinite(result).all()
 
 
-@pytest.mark.parametrize("tile", [4, 2])
-@pytest.mark.parametrize("name", WINOGRAD)
-def test_winograd_has_the_same_bits_on_any_number_of_threads(name, tile):
-    before, threshold = get_num_threads(), set_parallel_threshold(0)
+def same_bits(*sizes):
+    """That the results are the same on 1, 2, 3, 4 and 7 threads."""
+    before, threshold, expected = get_num_threads(), set_parallel_threshold(0), None
     try:
-        with mg.backends.winograd.flags(tile):
-            expected = None
-            for count in (1, 2, 3, 4, 7):
-                set_num_threads(count)
-                found = [a.tobytes() for a in three(np.float32, *WINOGRAD[name])]
-                assert expected is None or found == expected
-                expected = found
+        for count in (1, 2, 3, 4, 7):
+            set_num_threads(count)
+            found = [a.tobytes() for a in three(np.float32, *sizes)]
+            assert expected is None or found == expected
+            expected = found
     finally:
         set_num_threads(before)
         set_parallel_threshold(threshold)
+
+
+@pytest.mark.parametrize("tile", [4, 2])
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_winograd_has_the_same_bits_on_any_number_of_threads(name, tile):
+    with mg.backends.winograd.flags(tile):
+        same_bits(*WINOGRAD[name])
+
+
+DEPTHWISE = {
+    "3x3": (3, 5, 5, 5, [axis(9, 3, 1, 1), axis(21, 3, 1, 1)]),
+    "3x3 stride 2": (2, 3, 3, 3, [axis(13, 3, 2, 1), axis(70, 3, 2, 0)]),
+    "5x5 in bands": (1, 2, 2, 2, [axis(301, 5, 1, 2), axis(90, 5, 1, 4)]),
+    "5x5 stride 2": (2, 17, 17, 17, [axis(33, 5, 2, 2), axis(35, 5, 2, 1)]),
+    "padding beyond the kernel": (1, 2, 2, 2, [axis(5, 3, 1, 6), axis(6, 3, 1, 4)]),
+    "uneven padding": (1, 2, 2, 2, [axis(9, 3, 1, 0, after=3), axis(16, 3, 1, 2, after=-1)]),
+}
+
+
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_depthwise(name):
+    assert plans(*DEPTHWISE[name])[0] == plans(*DEPTHWISE[name], is_float=False)[2] == "depthwise"
+    batch, channels, _, _, axes = DEPTHWISE[name]
+    for dtype in (np.float32, np.float64):
+        check_by_definition(dtype, batch, 1, 1, channels, axes)
+    same_bits(*DEPTHWISE[name])
+
+
+@fuzz(25)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.sampled_from([3, 5]),
+    st.integers(1, 2),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=2),
+    st.integers(0, 2**32 - 1),
+)
+def test_depthwise_of_any_size(batch, channels, kernel, stride, sides, seed):
+    axes = [axis(kernel + size, kernel, stride, before, after=after) for size, before, after in sides]
+    check_by_definition(np.float32, batch, 1, 1, channels, axes, seed)
+
+
+@pytest.mark.parametrize("name", DEPTHWISE)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_nan_reaches_what_reads_it_and_nothing_else(name, value):
+    batch, channels, _, _, axes = DEPTHWISE[name]
+    image, kernel, out = ([a[i] for a in axes] for i in range(3))
+    for place in ((0, 0), (image[0] // 2, image[1] // 2), (image[0] - 1, image[1] - 1)):
+        x, w, g = np.zeros((batch, channels, *image)), np.ones((channels, 1, *kernel)), np.ones((batch, channels, *out))
+        x[0, 1, place[0], place[1]] = 1
+        padded, inside = zeros_around(x, axes)
+        padded[inside] = x
+        expected_y = naive(x, w, channels, axes) > 0
+        expected_gw = np.array([padded[(..., *reads(tap, axes))].any((0, 2, 3)) for tap in np.ndindex(*kernel)])
+        x[0, 1, place[0], place[1]] = value
+        y, gw = g.astype(np.float32), w.astype(np.float32)
+        conv.conv(x.astype(np.float32), w.astype(np.float32), None, y, geometry(channels, axes))
+        conv.conv_weight(x.astype(np.float32), g.astype(np.float32), gw, geometry(channels, axes))
+        np.testing.assert_array_equal(~np.isfinite(y), expected_y)
+        np.testing.assert_array_equal(~np.isfinite(gw.reshape(channels, -1)), expected_gw.T)
 
 
 def test_what_winograd_is_never_used_for():

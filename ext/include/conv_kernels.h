@@ -10,16 +10,51 @@ static void NAME(conv_inside)(int64_t n, int64_t start, int64_t step, int64_t si
     if (*to < *from) *to = *from;
 }
 
-/* row[j] = source[j * step] for from <= j < to, 0 elsewhere */
-MG_INLINE void NAME(conv_fill_row)(REAL *row, int64_t n, const REAL *source, int64_t step, int64_t from, int64_t to) {
-    for (int64_t j = 0; j < from; j++) row[j] = 0;
-    if (step == 1)
-        for (int64_t j = from; j < to; j++) row[j] = source[j];
-    else
-        for (int64_t j = from; j < to; j++) row[j] = source[j * step];
-    for (int64_t j = to; j < n; j++) row[j] = 0;
+/* row[j] = source[j * step] for j < n */
+MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int64_t step) {
+    int64_t j = 0;
+    if (step == 1) {
+        for (; j + LANES <= n; j += LANES) *(VECTOR *)(row + j) = *(const VECTOR *)(source + j);
+        if (j < n) NAME(gemm_store)(row + j, NAME(gemm_load)(source + j, n - j), n - j);
+    } else if (step == 2) {
+        IVECTOR even;
+        _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++) even[l] = 2 * l;
+        for (; j + LANES < n; j += LANES)
+            *(VECTOR *)(row + j) =
+                __builtin_shuffle(*(const VECTOR *)(source + 2 * j), *(const VECTOR *)(source + 2 * j + LANES), even);
+        for (; j < n; j++) row[j] = source[2 * j];
+    } else
+        for (; j < n; j++) row[j] = source[j * step];
 }
 
+/* row[j] = source[j * step] for from <= j < to, 0 for other j < n */
+MG_INLINE void NAME(conv_fill_row)(REAL *row, int64_t n, const REAL *source, int64_t step, int64_t from, int64_t to) {
+    if (from > 0 || to < n)
+        for (int64_t j = 0; j < n; j += LANES) NAME(gemm_store)(row + j, (VECTOR){0}, conv_min(LANES, n - j));
+    NAME(conv_take_row)(row + from, source + from * step, to - from, step);
+}
+
+/* row[j * step] = source[j] + add for j < n */
+MG_INLINE void NAME(conv_put_row)(REAL *row, const REAL *source, REAL add, int64_t n, int64_t step) {
+    int64_t j = 0;
+    if (step == 1) {
+        for (; j + LANES <= n; j += LANES) *(VECTOR *)(row + j) = *(const VECTOR *)(source + j) + add;
+        if (j < n) NAME(gemm_store)(row + j, NAME(gemm_load)(source + j, n - j) + add, n - j);
+        return;
+    }
+#if ISA_LEVEL == 4 && REAL_IS_FLOAT /* other steps leave elements alone that another thread may be writing */
+    if (step == 2)
+        for (; j + LANES <= n; j += LANES) {
+            const __m512 x = (__m512)(*(const VECTOR *)(source + j) + add);
+            _mm512_mask_storeu_ps(row + 2 * j, 0x5555, _mm512_maskz_expand_ps(0x5555, x));
+            const __m512 high = _mm512_shuffle_f32x4(x, x, 0xEE); /* lanes 8 to 15 */
+            _mm512_mask_storeu_ps(row + 2 * j + LANES, 0x5555, _mm512_maskz_expand_ps(0x5555, high));
+        }
+#endif
+    for (; j < n; j++) row[j * step] = source[j] + add;
+}
+
+#include "conv_depthwise_kernels.h"
 #include "conv_strip_kernels.h"
 #include "conv_unfold_kernels.h"
 #include "conv_winograd_kernels.h"
@@ -31,6 +66,7 @@ MG_INLINE void NAME(conv_fill_row)(REAL *row, int64_t n, const REAL *source, int
 static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *s, int adjoint,
                                int threads, char *scratch) {
     switch (conv_plan(s, adjoint ? CONV_ADJOINT : CONV_FORWARD, REAL_IS_FLOAT)) {
+    case CONV_DEPTHWISE: return NAME(conv_depthwise)(x, w, bias, y, s, adjoint, threads, scratch);
 #if REAL_IS_FLOAT
     case CONV_WINOGRAD: return NAME(conv_winograd)(x, w, bias, y, s, adjoint, threads, scratch);
 #endif
@@ -41,6 +77,7 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
 /* gw (O, C / groups, kernel) = the gradient of w: x (N, C, image), g (N, O, out). Scratch and answer as those of correlate. */
 static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads, char *scratch) {
     switch (conv_plan(s, CONV_WEIGHT, REAL_IS_FLOAT)) {
+    case CONV_DEPTHWISE: return NAME(conv_depthwise_weight)(x, g, gw, s, threads, scratch);
 #if REAL_IS_FLOAT
     case CONV_WINOGRAD: return NAME(conv_winograd_weight)(x, g, gw, s, threads, scratch);
 #endif

@@ -4,8 +4,8 @@
 #define MINIGRAD_CONV_PLAN_H
 
 enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
-enum { CONV_STRIP, CONV_WINOGRAD };
-static const char *const CONV_NAMES[] = {"strip", "winograd"};
+enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE };
+static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise"};
 enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
 
 /* Winograd's algorithm needs enough channels to make little of its transforms, and images that its tiles fill fairly well. */
@@ -19,8 +19,17 @@ static int conv_plan_winograd(const conv_geometry *s, int direction) {
     return tiles * (m + 2) * (m + 2) * 3 < result[1] * result[2] * 9 * 2;
 }
 
+/* Two axes, and what conv_depthwise_kernels.h is compiled for. */
+static int conv_plan_depthwise(const conv_geometry *s, int direction) {
+    if (s->groups != s->C || s->groups != s->O || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
+    if (s->kernel[1] != s->kernel[2] || s->stride[1] != s->stride[2] || s->dilation[1] != 1 || s->dilation[2] != 1) return 0;
+    if (s->kernel[1] != 3 && s->kernel[1] != 5) return 0;
+    return s->stride[1] == 1 || (s->stride[1] == 2 && direction != CONV_ADJOINT);
+}
+
 static int conv_plan(const conv_geometry *s, int direction, int is_float) {
     if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
+    if (conv_plan_depthwise(s, direction)) return CONV_DEPTHWISE;
     return CONV_STRIP;
 }
 

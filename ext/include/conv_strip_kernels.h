@@ -13,7 +13,7 @@
 #define CONV_ROWS 6
 #define CONV_VECTORS(rows) ((rows) == 1 ? 8 : (rows) <= 3 ? 4 : 2)
 #endif
-#define CONV_STRIP (262144 / (int64_t)sizeof(REAL)) /* elements of a strip: 256 KB, a quarter of an L2 cache */
+#define CONV_STRIP (524288 / (int64_t)sizeof(REAL)) /* elements of a strip: 256 KB, a quarter of an L2 cache */
 #define CONV_JOBS 8                                 /* pieces that a large enough problem is cut into at least */
 #define CONV_LARGE 1000000                          /* multiplications from which cutting it further is worth the trouble */
 
@@ -185,7 +185,7 @@ static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel,
                                 const int64_t at_h = (m[1] + h) * H->step + H->lo + ph * H->unit;
                                 REAL *row = plane + (d * g->length[1] + h) * g->length[2];
                                 if (at_d < 0 || at_d >= size[0] || at_h < 0 || at_h >= size[1])
-                                    for (int64_t j = 0; j < n_w; j++) row[j] = 0;
+                                    NAME(conv_fill_row)(row, n_w, from, 1, 0, 0);
                                 else {
                                     const REAL *source = from + (at_d * size[1] + at_h) * size[2] + at_w;
                                     NAME(conv_fill_row)(row, n_w, source, W->step, first, end);
@@ -366,10 +366,7 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
                     for (int64_t i = 0; i < lines; i++) {
                         const REAL *src = result + o * row + line_from[i];
                         REAL *dst = plane + line_to[i];
-                        if (step == 1)
-                            for (int64_t j = 0; j < a[2]; j++) dst[j] = src[j] + add;
-                        else
-                            for (int64_t j = 0; j < a[2]; j++) dst[j * step] = src[j] + add;
+                        NAME(conv_put_row)(dst, src, add, a[2], step);
                     }
                 }
             }
