@@ -117,6 +117,7 @@ def run(path, make_loader, kill_at=None):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on a machine with one processor
 @pytest.mark.parametrize("name", LOADERS)
 def test_ten_epochs_are_five_a_kill_and_five(name, tmp_path):
     code, expected = run(tmp_path / "unused", LOADERS[name])

@@ -1,5 +1,6 @@
 """Worker processes of the DataLoader: the same batches, random numbers, errors, deaths, shared memory, clean ends."""
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,10 @@ import minigrad as mg
 from minigrad.utils import data
 from minigrad.utils.data import transport
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="worker processes need a POSIX system")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="worker processes need a POSIX system"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create [23] worker"),  # on a machine with fewer processors
+]
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +90,8 @@ def test_the_same_batches_for_any_number_of_workers(options):
         result = [[plain(batch) for batch in loader] for _ in range(2)]
         return result, mg.get_rng_state().tolist()
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # more workers than processors
-        expected = epochs(0)
-        assert [epochs(n) for n in (1, 2, 3)] == [expected] * 3
+    expected = epochs(0)
+    assert [epochs(n) for n in (1, 2, 3)] == [expected] * 3
 
 
 def test_a_generator_gives_the_same_order_with_workers():
@@ -277,7 +278,7 @@ def test_a_worker_that_dies_raises(what, text):
         next(loader)
     with pytest.raises(RuntimeError, match="workers of this DataLoader iterator are gone"):
         next(loader)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_workers_killed_from_outside_between_batches():
@@ -301,7 +302,7 @@ def test_timeout():
     for child in multiprocessing.active_children():
         child.kill()
     del iterator
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_an_abandoned_loader_ends_its_workers():
@@ -410,8 +411,16 @@ def test_many_kinds_of_objects_travel(rng):
     out["scalar"].add_(1)
 
 
-def shm_files():
-    return sorted(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else []
+def open_files(pid):
+    """Files that a process has open or mapped; only those with a name could be left behind."""
+    folder = Path(f"/proc/{pid}/fd")
+    if not folder.exists():
+        return []
+    found = [line.split()[-1] for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    for link in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            found.append(os.readlink(link))
+    return found
 
 
 # ---- processes of their own
@@ -431,12 +440,12 @@ def pid(batch): return batch[0], os.getpid()
 
 def start(body):
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PROGRAM + textwrap.dedent(body)],
+        [sys.executable, "-W", "error", "-W", "ignore:This DataLoader will create", "-c", PROGRAM + textwrap.dedent(body)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
 
-def gone(pid, seconds=8.0):
+def gone(pid, seconds=15.0):
     """Whether the process ends within that time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -459,19 +468,18 @@ for batch, worker in data.DataLoader(Rows(), 4, num_workers=2, collate_fn=pid):
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM], ids=lambda s: s.name)
 def test_workers_end_with_their_parent(stop):
-    before = shm_files()
     with start(LOOP) as process:
         workers = [int(process.stdout.readline()) for _ in range(4)]
+        assert not any(path.startswith("/dev/shm") for pid in (process.pid, workers[0]) for path in open_files(pid))
         if stop is signal.SIGINT:
             os.killpg(process.pid, stop)  # what Ctrl-C does: every process of the terminal is told
         else:
             process.send_signal(stop)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert all(gone(worker) for worker in workers)
     assert errors.count("KeyboardInterrupt") == (1 if stop is signal.SIGINT else 0), errors
     assert "ResourceWarning" not in errors
-    assert shm_files() == before
 
 
 ALIVE_AT_EXIT = """
@@ -492,7 +500,7 @@ next(iterator)
 @pytest.mark.parametrize("body", [ALIVE_AT_EXIT, LEFT_ALONE_BY_A_FORK], ids=["at exit", "in a fork"])
 def test_programs_that_end_with_an_iterator_alive(body):
     with start(body) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
 
 
