@@ -490,13 +490,14 @@ def _spans(operation: Function | str, tensors: list[Tensor], parts: list[Spans],
     dims = getattr(operation, "dims", getattr(operation, "dim", None))
     if dims is not None and hasattr(operation, "keepdim"):
         return _reduced(spans, dims if isinstance(dims, tuple) else (dims,), operation.keepdim, ndim)
-    if isinstance(operation, ExpandFunction) or _broadcast(tensors) == shape:
-        return _elementwise(parts, tensors, shape)
+    followed = [(part, x) for part, x in zip(parts, tensors) if part]  # a weight may have another shape, as in batch norm
+    if isinstance(operation, ExpandFunction) or _broadcast([x for _, x in followed]) == shape:
+        return _elementwise([part for part, _ in followed], [x for _, x in followed], shape)
     return _joined([_moved(part, lambda axis: None) for part in parts])
 
 
 def _broadcast(tensors: list[Tensor]) -> tuple[int, ...] | None:
-    """The shape that the tensors broadcast to; None where they do not."""
+    """The shape that the tensors broadcast to; None where they do not fit."""
     try:
         return np.broadcast_shapes(*(tuple(x.shape) for x in tensors))
     except ValueError:

@@ -9,6 +9,7 @@ import pytest
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import nn
+from minigrad.vision.models import resnet18
 
 
 def alexnet(classes=1000):
@@ -78,9 +79,8 @@ def random_network(rng, ndim):
             ), out
         if kind == 5 and strided:
             return nn.Upsample(scale_factor=2, mode="nearest"), channels
-        return nn.Sequential(
-            nn.LeakyReLU(0.5), nn.ZeroPad2d((2, 0, 1, 0)) if ndim == 2 else nn.ConstantPad1d((2, 0), 0.0)
-        ), channels
+        pad = nn.ZeroPad2d((2, 0, 1, 0)) if ndim == 2 else nn.ConstantPad1d((2, 0), 0.0)
+        return nn.Sequential(getattr(nn, f"BatchNorm{ndim}d")(channels).eval(), nn.LeakyReLU(0.5), pad), channels
 
     layers, channels = [], 2
     for _ in range(int(rng.integers(2, 5))):
@@ -145,6 +145,7 @@ def test_the_receptive_field_is_the_support_of_the_input_gradient(seed):
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (1, 1, 3, 4), (3, 4), (0, 0), (0, 0)),
         (nn.Linear(6, 3), (2, 5, 4, 6), (1, 6), (1, 0), (0, 0)),
         (nn.Softmax(2), (1, 1, 4, 6), (4, 1), (0, 1), (0, 0)),
+        (nn.Sequential(nn.BatchNorm2d(3), nn.GroupNorm(1, 3), nn.PReLU(3)), (2, 3, 4, 4), (1, 1), (1, 1), (0, 0)),
         (nn.Conv1d(2, 1, 4, stride=3), (1, 2, 20), (4,), (3,), (0,)),
         (nn.Conv3d(1, 1, (1, 2, 3)), (1, 1, 4, 4, 4), (1, 2, 3), (1, 1, 1), (0, 0, 0)),
     ],
@@ -155,11 +156,14 @@ def test_the_receptive_field_of_one_layer(layer, shape, field, jump, offset):
 
 
 def test_fields_of_published_networks():
-    """VGG's and AlexNet's, as in Araujo et al. 2019."""
+    """AlexNet's, ResNet's and VGG's, as in Araujo et al. 2019."""
     table = mg.summary(alexnet(2)[0], (1, 3, 224, 224))
     assert table["10"].receptive_field == (163, 163)
     assert table["12"].receptive_field == (195, 195)
     assert table["12"].jump == (32, 32)
+    residual = mg.summary(resnet18(), (1, 3, 64, 64))
+    assert residual["layer4"].receptive_field == (435, 435)
+    assert residual.total.parameters == 11_689_512
     widths = [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0]
     layers, before = [], 3
     for width in widths:
