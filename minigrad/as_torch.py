@@ -63,11 +63,14 @@ class StandIn(ModuleType):
     """A module with PyTorch's name and minigrad's contents."""
 
     def __getattr__(self, name: str) -> Any:
-        own = _OWN.get(_stand_in(self.__name__) or "", set())
-        if not name.startswith("__") and name not in own:
+        source = _stand_in(self.__name__) or ""
+        if not name.startswith("__") and name not in _OWN.get(source, set()):
             child = f"{self.__name__}.{name}"
             if _exists(_stand_in(child)):
                 return importlib.import_module(child)
+            found = getattr(sys.modules.get(source), name, None)  # what the module makes when it is asked for
+            if found is not None and not isinstance(found, ModuleType):
+                return found
         raise AttributeError(_missing(f"{self.__name__}.{name}"), name=name, obj=self)
 
     def __repr__(self) -> str:

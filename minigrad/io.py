@@ -20,7 +20,9 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._device import check_device
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
+from minigrad.nn.whole import put_together, take_apart
 from minigrad.tensor import Size
 
 # The one key of our metadata. One key, since safetensors writes several in an order that differs from run to run.
@@ -87,10 +89,11 @@ class _Writer:
             return {"dtype": obj.name}
         if isinstance(obj, (Mapping, list, tuple)):
             return self._container(obj, path)
+        if isinstance(obj, Module):
+            return {"module": [self._container(take_apart(obj), path)]}
         raise TypeError(
             f"save: {path or 'the object'} is a {_kind(obj)}; only dicts, lists, tuples, tensors, arrays, numbers, strings, bytes, "
-            "dtypes and None can be saved. Save a Module's or an Optimizer's state_dict(), not the object itself, and vars() of a "
-            "namespace."
+            "dtypes, Modules and None can be saved. Save an Optimizer's state_dict(), not the object itself, and vars() of a namespace."
         )
 
     def _container(self, obj: Any, path: str) -> Any:
@@ -124,8 +127,9 @@ def _tensor(array: np.ndarray) -> Any:
 class _Reader:
     """Puts a nest together from its JSON and the file's arrays. Raises ValueError for JSON that is none of ours."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+    def __init__(self, arrays: dict[str, np.ndarray], modules: bool) -> None:
         self._arrays = arrays
+        self._modules = modules
         self._tensors: dict[tuple[str, str], Any] = {}
 
     def rebuild(self, node: Any, depth: int = 0) -> Any:
@@ -163,6 +167,12 @@ class _Reader:
         return tensor.requires_grad_(kind == "leaf")
 
     def _container(self, kind: str, value: list[Any], depth: int) -> Any:
+        if kind == "module" and len(value) == 1:
+            if not self._modules:
+                raise ValueError(
+                    "it holds a whole Module: pass weights_only=False to have it made from the class that the program has imported"
+                )
+            return put_together(self.rebuild(value[0], depth))
         if kind in _MAPPINGS:
             if not all(isinstance(item, list) and len(item) == 2 and type(item[0]) in (str, int) for item in value):
                 raise ValueError("a dict in it has other items than pairs")
@@ -232,7 +242,8 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes], pickle_module: None = 
     At a path, the old file or the new one is there, whole, whenever the process is killed; missing folders are made, a link stays
     a link, and a file keeps its permissions. Tensors keep their dtypes, `requires_grad`, and whether they are Parameters; of tensors
     that are one memory, one is loaded under all their names, while other views are saved by themselves. numpy arrays, OrderedDicts
-    and Counters stay what they are; other mappings become dicts, other sequences lists or tuples.
+    and Counters stay what they are; other mappings become dicts, other sequences lists or tuples. Modules are saved whole, by the
+    name of their class and what they hold.
 
     Raises TypeError for a part that cannot be saved, ValueError for a nest that contains itself or is more than 100 deep or
     for a `pickle_module`, before anything is written.
@@ -362,8 +373,8 @@ def load(
     """The nest that save() wrote, or a dict of the tensors of any other safetensors file, from a path or a binary file object.
 
     Tensors of other programs in float16 and bfloat16 become float32, which holds their values exactly. No code of the file is
-    ever run, whatever `weights_only` says; the file is read, not mapped, also with `mmap`. A file object must be able to seek; the
-    file is what follows its position.
+    ever run. A whole Module in it is made only with weights_only=False, from its class, which the program must have imported. The
+    file is read, not mapped, also with `mmap`. A file object must be able to seek; the file is what follows its position.
 
     Raises FileNotFoundError; ValueError for a file that is damaged or of another kind, or a `pickle_module`; RuntimeError for a
     `map_location` other than the CPU.
@@ -375,11 +386,11 @@ def load(
         if not os.path.exists(path):
             raise FileNotFoundError(f"load: there is no file {path!r}")
         with open(path, "rb") as source:
-            return _load(source, repr(path))
-    return _load(f, "the file object")
+            return _load(source, repr(path), weights_only is False)
+    return _load(f, "the file object", weights_only is False)
 
 
-def _load(file: IO[bytes], name: str) -> Any:
+def _load(file: IO[bytes], name: str, modules: bool) -> Any:
     import json
 
     position = file.tell()
@@ -389,6 +400,6 @@ def _load(file: IO[bytes], name: str) -> Any:
         arrays, metadata = _read(file, size)
         if _STRUCTURE not in metadata:
             return {name: _tensor(array) for name, array in arrays.items()}
-        return _Reader(arrays).rebuild(json.loads(metadata[_STRUCTURE], object_pairs_hook=_unique))
+        return _Reader(arrays, modules).rebuild(json.loads(metadata[_STRUCTURE], object_pairs_hook=_unique))
     except (ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"load: {name} is no safetensors file that minigrad can read: {error}") from error

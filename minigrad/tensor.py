@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -316,6 +317,29 @@ class Tensor(TensorBase):
     def cpu(self) -> Tensor:
         """The tensor itself: it is on the CPU."""
         return self
+
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """Raises RuntimeError: memory is pinned for a GPU, and there is none."""
+        raise RuntimeError("pin_memory: minigrad runs on the CPU only, there is no GPU to pin memory for")
+
+    def is_pinned(self, device: Any = None) -> bool:
+        """Whether the memory is pinned for a GPU: never."""
+        return False
+
+    def share_memory_(self) -> Tensor:
+        """Moves the elements into memory that processes forked from now on share. Views of the tensor stay where they are."""
+        if not self.is_shared() and self._array.size:
+            array = np.frombuffer(mmap.mmap(-1, self._array.nbytes), self._array.dtype).reshape(self._array.shape)
+            array[...] = self._array
+            self.data = engine.from_array(array)
+        return self
+
+    def is_shared(self) -> bool:
+        """Whether forked processes share the elements."""
+        base: Any = self._array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        return isinstance(base, mmap.mmap) or isinstance(getattr(base, "obj", None), mmap.mmap)
 
     def cuda(self, device: Any = None) -> Tensor:
         """Raises RuntimeError: minigrad computes on the CPU only."""

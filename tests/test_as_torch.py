@@ -41,6 +41,7 @@ model = nn.Linear(2, 1).to(device)
 print(model(torch.ones(3, 2)).shape, isinstance(model.weight, torch.Tensor))
 for name in ("creation", "as_torch", "vision", "ops", "show_config"):
     assert not hasattr(torch, name), name
+from torch.hub import tqdm
 for statement in ("from torch import fx", "import torch.fx", "torch.fx", "from torch.nn import xyz", "torch.random.xyz"):
     try:
         exec(statement)
@@ -264,3 +265,91 @@ def test_tensors_of_sequences_that_are_no_lists(lib):
     for wrong in ("12", {1, 2}):
         with pytest.raises((TypeError, RuntimeError)):
             lib.tensor(wrong)
+
+
+def test_no_machines_no_onnx_no_intel_gpu():
+    assert not minigrad.distributed.is_available()
+    assert not minigrad.distributed.is_initialized()
+    assert not minigrad.distributed.is_torchelastic_launched()
+    assert not minigrad.onnx.is_in_onnx_export()
+    assert not minigrad.xpu.is_available()
+    assert minigrad.xpu.device_count() == 0
+    for call in (minigrad.distributed.init_process_group, minigrad.onnx.export, minigrad.xpu.synchronize):
+        with pytest.raises(RuntimeError, match="minigrad"):
+            call()
+    with pytest.raises(RuntimeError, match="no GPU"):
+        minigrad.ones(1).pin_memory()
+    assert not minigrad.ones(1).is_pinned()
+
+
+def test_models_of_a_folder(tmp_path):
+    (tmp_path / "hubconf.py").write_text(
+        "import minigrad, parts\ndef net(width=2):\n    'A net.'\n    return minigrad.nn.Linear(width, parts.OUT)\n_private = print\n"
+    )
+    (tmp_path / "parts.py").write_text("OUT = 5\n")
+    before = list(sys.path)
+    assert minigrad.hub.list(tmp_path, source="local") == ["net"]
+    assert minigrad.hub.help(tmp_path, "net", source="local") == "A net."
+    assert repr(minigrad.hub.load(tmp_path, "net", width=3, source="local")).startswith("Linear(in_features=3, out_features=5")
+    assert sys.path == before
+    with pytest.raises(RuntimeError, match="downloads no code"):
+        minigrad.hub.load("pytorch/vision", "resnet18")
+    with pytest.raises(RuntimeError, match="cannot find callable"):
+        minigrad.hub.load(tmp_path, "other", source="local")
+    with pytest.raises(FileNotFoundError, match=r"hubconf\.py"):
+        minigrad.hub.load(tmp_path / "nowhere", "net", source="local")
+    with pytest.raises(RuntimeError, match="downloads no weights"):
+        minigrad.hub.load_state_dict_from_url("https://example.org/weights.pt")
+    assert callable(minigrad.hub.tqdm)
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("size", [10, 7, 2])
+def test_distributed_sampler(lib, size, drop_last):
+    parts = []
+    for rank in range(3):
+        sampler = lib.utils.data.distributed.DistributedSampler(range(size), 3, rank, shuffle=False, drop_last=drop_last)
+        parts.append(list(sampler))
+        assert len(parts[-1]) == len(sampler)
+    if lib is not minigrad:
+        ours = [minigrad.utils.data.DistributedSampler(range(size), 3, r, shuffle=False, drop_last=drop_last) for r in range(3)]
+        assert parts == [list(sampler) for sampler in ours]
+
+
+def test_distributed_sampler_shuffles_by_epoch():
+    samplers = [minigrad.utils.data.DistributedSampler(range(12), 2, rank) for rank in range(2)]
+    first = [list(sampler) for sampler in samplers]
+    assert sorted(first[0] + first[1]) == list(range(12))
+    samplers[0].set_epoch(1)
+    assert list(samplers[0]) != first[0]
+    with pytest.raises(ValueError, match="Invalid rank"):
+        minigrad.utils.data.DistributedSampler(range(12), 2, 2)
+    with pytest.raises(RuntimeError, match="must be given"):
+        minigrad.utils.data.DistributedSampler(range(12))
+
+
+def add_to(rank, model):
+    with minigrad.no_grad():
+        model.weight[rank] += rank + 1.0
+    if model.out_features == 2 and rank == 1:
+        raise SystemExit(3)
+
+
+def test_processes_train_one_model():
+    mp = minigrad.multiprocessing
+    mp.set_start_method("spawn", force=True)
+    assert mp.get_start_method() == "fork"
+    model = minigrad.nn.Linear(1, 3).share_memory()
+    assert model.weight.is_shared()
+    assert not minigrad.ones(3).is_shared()
+    before = model.weight.detach().clone()
+    mp.spawn(add_to, args=(model,), nprocs=3)
+    assert minigrad.equal(model.weight.detach(), before + minigrad.tensor([[1.0], [2.0], [3.0]]))
+    process = mp.Process(target=add_to, args=(0, model))
+    process.start()
+    process.join()
+    assert model.weight[0].item() == before[0].item() + 1 + 1
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        mp.spawn(add_to, args=(minigrad.nn.Linear(1, 2).share_memory(),), nprocs=2)
+    with pytest.raises(ValueError, match="nonsense"):
+        mp.set_start_method("nonsense")

@@ -589,6 +589,12 @@ class Module:
         """Converts all floating point parameters and buffers to float32."""
         return self._apply(lambda t: t.float() if t.is_floating_point() else t)
 
+    def share_memory(self) -> Self:
+        """Moves parameters and buffers into memory that processes forked from now on share, and returns the module."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.share_memory_()
+        return self
+
     def double(self) -> Self:
         """Converts all floating point parameters and buffers to float64."""
         return self._apply(lambda t: t.double() if t.is_floating_point() else t)
