@@ -1,20 +1,44 @@
 """What the documentation site is made of besides its pages: the gallery, the API reference, CONTRIBUTING.md as a page.
 
 `python docs/site.py` writes docs/gallery.md from the examples and the graph in docs/images; a test fails while they are out of
-date. The rest is for mkdocs (see mkdocs.yml): pages that are generated while the site is built, and docstrings taken as plain
-text instead of Markdown.
+date. `python docs/site.py runs` also makes the thumbnails, from what the examples wrote to that folder. The rest is for mkdocs
+(see mkdocs.yml): pages that are generated while the site is built, and docstrings taken as plain text instead of Markdown.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 GALLERY = ROOT / "docs" / "gallery.md"
 GRAPH = ROOT / "docs" / "images" / "graph.svg"
+THUMBNAILS = ROOT / "docs" / "images" / "gallery"
+
+# The examples in the order of the gallery, and the picture of each that it shows.
+PICTURES = {
+    "autograd_tour": "graph.svg",
+    "linear_regression": "fit.gif",
+    "logistic_regression": "boundary.gif",
+    "image_filters": "pyramid.png",
+    "convolution_zoo": "effects.png",
+    "transposed_convolution": "checkerboard.png",
+    "pooling_and_unpooling": "outlines.png",
+    "normalization": "cubes.png",
+    "vanishing_gradients": "spread.png",
+    "lenet_digits": "misclassified.png",
+    "alexnet": "activations.png",
+    "containers": "accuracy.png",
+    "activations": "activations.png",
+    "super_resolution": "enlarged.png",
+    "dcgan_digits": "samples.png",
+    "mobile_nets": "comparison.png",
+    "video_conv3d": "clips.png",
+    "saliency_and_attack": "attack.png",
+}
 
 # The pages of the reference: title, what it is about, and the packages or modules whose public names it shows.
 REFERENCE = {
@@ -80,14 +104,57 @@ _ELSEWHERE = {"minigrad": ("minigrad.nn", "minigrad.summary_table", "minigrad.ra
 
 
 def examples() -> list[tuple[str, str]]:
-    """(name, first sentence of the docstring) of every example script."""
+    """(name, first sentence of the docstring) of every example script, in the order of the gallery. ValueError for one without either."""
     found = []
     for path in sorted((ROOT / "examples").glob("*.py")):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        if text is None:
-            raise ValueError(f"{path} has no docstring")
+        if text is None or path.stem not in PICTURES:
+            raise ValueError(f"{path} has no docstring or no picture in docs/site.py")
         found.append((path.stem, text.splitlines()[0]))
-    return found
+    return sorted(found, key=lambda example: list(PICTURES).index(example[0]))
+
+
+def thumbnail(name: str) -> Path:
+    """The small picture of an example in the gallery."""
+    return THUMBNAILS / f"{name}{'.svg' if PICTURES[name].endswith('.svg') else '.png'}"
+
+
+def shrink(runs: Path) -> None:
+    """Makes the thumbnails from the pictures that the examples wrote below a folder; of an animation the last frame.
+
+    Also docs/images/gallery.png, six of them side by side.
+    """
+    from PIL import Image
+
+    THUMBNAILS.mkdir(parents=True, exist_ok=True)
+    for name, file in PICTURES.items():
+        source = runs / name / file
+        if source.suffix == ".svg":
+            thumbnail(name).write_bytes(source.read_bytes())
+            continue
+        with Image.open(source) as picture:
+            picture.seek(getattr(picture, "n_frames", 1) - 1)
+            small = picture.convert("RGB")
+        small.thumbnail((720, 480), Image.Resampling.LANCZOS)
+        small.quantize(255).save(thumbnail(name), optimize=True)
+    width, height, margin = 380, 230, 12
+    strip = Image.new("RGB", (3 * width + 4 * margin, 2 * height + 3 * margin), "white")
+    shown = (
+        "image_filters",
+        "transposed_convolution",
+        "logistic_regression",
+        "activations",
+        "dcgan_digits",
+        "saliency_and_attack",
+    )
+    for i, name in enumerate(shown):
+        with Image.open(thumbnail(name)) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((width, height), Image.Resampling.LANCZOS)
+        row, column = divmod(i, 3)
+        left, top = margin + column * (width + margin), margin + row * (height + margin)
+        strip.paste(small, (left + (width - small.width) // 2, top + (height - small.height) // 2))
+    strip.quantize(255).save(ROOT / "docs" / "images" / "gallery.png", optimize=True)
 
 
 def gallery() -> str:
@@ -100,10 +167,8 @@ def gallery() -> str:
         "<!-- Written by `python docs/site.py` from the docstrings of the examples; do not edit. -->\n"
     ]
     for name, sentence in examples():
-        picture = f"images/gallery/{name}.png"
         parts.append(f"\n## {name}\n\n{plain(sentence)}\n\n    python examples/{name}.py\n")
-        if (ROOT / "docs" / picture).exists():
-            parts.append(f"\n![{name}]({picture})\n")
+        parts.append(f"\n![{name}]({thumbnail(name).relative_to(ROOT / 'docs').as_posix()})\n")
     return "".join(parts)
 
 
@@ -283,6 +348,8 @@ else:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        shrink(Path(sys.argv[1]))
     GALLERY.write_text(gallery(), encoding="utf-8")
     GRAPH.parent.mkdir(exist_ok=True)
     GRAPH.write_text(graph(), encoding="utf-8")

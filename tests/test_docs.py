@@ -52,6 +52,8 @@ def test_the_gallery_is_what_the_examples_say(site):
     assert site.GALLERY.read_text() == site.gallery(), "run `python docs/site.py`"
     for name, _ in site.examples():
         assert f"python examples/{name}.py" in site.gallery()
+        assert site.thumbnail(name).is_file(), "run the example, then `python docs/site.py runs`"
+    assert sorted(site.PICTURES) == sorted(name for name, _ in site.examples())
 
 
 def test_the_graph_is_what_viz_draws(site):
