@@ -147,7 +147,17 @@ class EmbeddingBag(Module):
     ) -> None:
         super().__init__()
         table = Embedding(
-            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, False, device, dtype
+            num_embeddings,
+            embedding_dim,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            _weight,
+            False,
+            device,
+            dtype,
         )
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim

@@ -259,6 +259,7 @@ LAYERS = [
     ),
 ]
 
+
 def _bags(input, weight, offsets=None, mode="mean", per_sample_weights=None, include_last_offset=False, padding_idx=None):
     if input.ndim == 2:
         factors = [None] * len(input) if per_sample_weights is None else per_sample_weights
@@ -302,7 +303,9 @@ def _bag_errors(rng):
         Error(Sample(flat, weight, np.array([1, 2])), RuntimeError, r"offsets\[0\] has to be 0"),
         Error(Sample(wide, weight, mode="product"), ValueError, "mode has to be one of"),
         Error(Sample(wide, weight, mode="mean", per_sample_weights=rng.standard_normal((2, 2))), NotImplementedError),
-        Error(Sample(wide, weight, mode="sum", per_sample_weights=rng.standard_normal(4)), ValueError, "must have the same shape"),
+        Error(
+            Sample(wide, weight, mode="sum", per_sample_weights=rng.standard_normal(4)), ValueError, "must have the same shape"
+        ),
     ]
 
 
