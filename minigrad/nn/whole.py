@@ -18,7 +18,7 @@ def take_apart(module: Module) -> dict[str, Any]:
     cls = type(module)
     if "<locals>" in cls.__qualname__:
         raise TypeError(f"save: {cls.__qualname__} is defined inside a function, so that load() could not find it")
-    members = {"_parameters": module._parameters, "_buffers": module._buffers, "_modules": module._modules}
+    members: dict[str, Any] = {"_parameters": module._parameters, "_buffers": module._buffers, "_modules": module._modules}
     attributes = {}
     for name, value in vars(module).items():
         if name in members or any(name in group for group in members.values()):
