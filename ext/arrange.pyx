@@ -70,11 +70,13 @@ def copied(cnp.ndarray x):
 
 
 def converted(cnp.ndarray x, dtype):
-    """A C-contiguous copy of another dtype, rounded as numpy does."""
+    """A C-contiguous copy as another dtype (or the same), rounded as numpy does."""
     cdef int source = cnp.PyArray_TYPE(x), target = (<cnp.dtype> dtype).type_num
     cdef int64_t n = cnp.PyArray_SIZE(x)
     cdef int threads = plan_threads(n // 2)
     cdef cnp.ndarray out
+    if source == target:
+        return copied(x)
     if not cnp.PyArray_ISCARRAY_RO(x) or not (
         source == cnp.NPY_FLOAT64 and target == cnp.NPY_FLOAT32 or source == cnp.NPY_FLOAT32 and target == cnp.NPY_FLOAT64
     ):

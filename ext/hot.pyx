@@ -9,6 +9,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
+from minigrad._ext.elementwise import ufunc
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
@@ -296,7 +297,7 @@ cdef object run_neg(object input):
             "Negation, the `-` operator, on a bool tensor is not supported. "
             "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
         )
-    out = wrap(np.asarray(np.negative(x._array)))
+    out = wrap(ufunc(np.negative, x._array))
     if grad_enabled() and needs_grad(x):
         node = NegFunction.__new__(NegFunction)
         attach(out, node, (edge_of(x),))

@@ -167,7 +167,7 @@ cpdef double squared_error(cnp.ndarray x, cnp.ndarray y) except? -1:
     if blocks > 1:
         sums = empty_array((blocks,), np.float64)
         partial = <double *> cnp.PyArray_DATA(<cnp.ndarray> sums)
-        threads = plan_threads(n // 8)
+        threads = plan_threads(n // 4)
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
         with nogil:
             squared_error_c(<const float *> cnp.PyArray_DATA(x), <const float *> cnp.PyArray_DATA(y), partial, n, threads)
@@ -183,7 +183,7 @@ cpdef double squared_error(cnp.ndarray x, cnp.ndarray y) except? -1:
 cpdef int scaled_difference(cnp.ndarray x, cnp.ndarray y, double scale, cnp.ndarray out) except -1:
     """out = (x - y) * scale, of arrays of one size"""
     cdef int64_t n = cnp.PyArray_SIZE(x)
-    cdef int threads = plan_threads(n // 8)
+    cdef int threads = plan_threads(n // 4)
     if n == 0:
         return 0
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:

@@ -303,18 +303,27 @@ MG_UNARY(unary_logit, NAME(v_log)(a / (1 - a)))
 MG_UNARY(unary_reciprocal, 1 / a)
 MG_UNARY(unary_sqrt, MG_LIBM(sqrt)(a))
 MG_UNARY(unary_rsqrt, 1 / MG_LIBM(sqrt)(a))
+#if REAL_IS_FLOAT && ISA_LEVEL == 4
+#include "exp512.h"
+MG_UNARY_512(unary_exp, mg_exp512(a))
+MG_UNARY_512(unary_tanh, mg_tanh512(a))
+MG_UNARY_512(unary_sigmoid, mg_sigmoid512(a))
+MG_UNARY_512(unary_silu, _mm512_mul_ps(a, mg_sigmoid512(a)))
+#undef MG_UNARY_512
+#else
 MG_UNARY(unary_exp, NAME(v_exp)(a))
+MG_UNARY(unary_tanh, NAME(v_tanh)(a))
+MG_UNARY(unary_sigmoid, NAME(v_sigmoid)(a))
+MG_UNARY(unary_silu, a * NAME(v_sigmoid)(a))
+#endif
 MG_UNARY(unary_expm1, NAME(v_expm1)(a))
 MG_UNARY(unary_log, NAME(v_log)(a))
 MG_UNARY(unary_log1p, NAME(v_log1p)(a))
-MG_UNARY(unary_tanh, NAME(v_tanh)(a))
-MG_UNARY(unary_sigmoid, NAME(v_sigmoid)(a))
 MG_UNARY(unary_erf, NAME(v_erf)(a))
 
 MG_UNARY(unary_relu, a <= 0 ? 0 : a)
 MG_UNARY(unary_gelu, a * NAME(gelu_cdf)(a))
 MG_UNARY(unary_gelu_tanh, (REAL)0.5 * a * (1 + NAME(gelu_tanh_of)(a)))
-MG_UNARY(unary_silu, a * NAME(v_sigmoid)(a))
 MG_UNARY(unary_mish, a * NAME(mish_tanh)(a))
 MG_UNARY(unary_softsign, a / (1 + NAME(v_abs)(a)))
 MG_UNARY(unary_logsigmoid, NAME(logsigmoid_of)(a))

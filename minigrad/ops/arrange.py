@@ -10,10 +10,12 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
-from minigrad._ext.engine import TensorBase, apply, from_array
-from minigrad.ops.elementwise import where
+from minigrad._ext import elementwise as kernels
+from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad.ops.elementwise import eq, where
 from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select
 from minigrad.ops.inplace import copy_
+from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import norm, sort
 from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.shape import (
@@ -32,6 +34,7 @@ from minigrad.ops.shape import (
     roll,
     select,
     split,
+    sum_to_size,
     transpose,
     unsqueeze,
 )
@@ -354,8 +357,34 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, float(p))
 
 
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
-    """The p-norm distance of each row of x1 (..., P, M) and each of x2 (..., R, M): (..., P, R). compute_mode changes nothing."""
+class EuclideanFunction(Function):
+    """sqrt(|x|^2 + |y|^2 - 2 x.y), cut at 0, of each row x and each row y; d = g (x - y) / out, 0 where out is 0."""
+
+    def forward(self, x, y):
+        squares = (x * x).sum(-1, keepdims=True) + (y * y).sum(-1, keepdims=True).swapaxes(-1, -2)
+        products = matmul(from_array(x), transpose(from_array(y), -1, -2))._array
+        return kernels.sqrt(kernels.maximum(kernels.sub(squares, kernels.mul(products, np.asarray(2, x.dtype))), np.zeros((), x.dtype)))
+
+    def backward(self, g, x, y, out):
+        gx, gy = self.needs_input_grad
+        zero = eq(out, 0.0)
+        share = where(zero, 0.0, g / where(zero, 1.0, out))
+        return (
+            sum_to_size(sum_(share, -1, True) * x - matmul(share, y), x._array.shape) if gx else None,
+            sum_to_size(transpose(sum_(share, -2, True), -1, -2) * y - matmul(transpose(share, -1, -2), x), y._array.shape)
+            if gy
+            else None,
+        )
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
+    """The p-norm distance of each row of x1 (..., P, M) and each of x2 (..., R, M): (..., P, R).
+
+    As in PyTorch, Euclidean distances come from a matrix product, which loses the small distances of long rows to rounding, if P or R
+    is above 25; compute_mode "use_mm_for_euclid_dist" and "donot_use_mm_for_euclid_dist" decide it.
+    """
+    if compute_mode not in (None, *_DISTANCE_MODES):
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
     for name, x in (("X1", x1), ("X2", x2)):
         if x.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
@@ -363,7 +392,15 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1._array.shape[-1]} X2: {x2._array.shape[-1]}"
         )
+    by_product = compute_mode == _DISTANCE_MODES[1] or (
+        compute_mode in (None, _DISTANCE_MODES[0]) and max(x1._array.shape[-2], x2._array.shape[-2]) > 25
+    )
+    if p == 2 and by_product and x1.dtype is x2.dtype and x1.dtype.is_floating_point:
+        return apply(EuclideanFunction(), x1, x2)
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), float(p), -1)
+
+
+_DISTANCE_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import index as kernels
-from minigrad._ext.arrange import copied
+from minigrad._ext.arrange import converted, copied
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import zeros_array
 from minigrad.ops.elementwise import as_tensor_like, where
@@ -91,6 +91,22 @@ class RowsAddFunction(Function):
 
     def backward(self, g):
         return apply(RowsFunction(self.positions, self.dim), g)
+
+
+class RowsPutFunction(Function):
+    """x with the entries of y added at positions of a dimension, in order."""
+
+    def __init__(self, positions, dim):
+        self.positions, self.dim = positions, dim
+
+    def forward(self, x, y):
+        out = copied(x)
+        kernels.add_rows(np.ascontiguousarray(y), self.positions, out, *_around(x.shape, self.dim))
+        return out
+
+    def backward(self, g):
+        gx, gy = self.needs_input_grad
+        return g if gx else None, apply(RowsFunction(self.positions, self.dim), g) if gy else None
 
 
 class ElementsFunction(Function):
@@ -342,7 +358,7 @@ def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[in
             f"Index tensor must have the same number of dimensions as input tensor ({name}): got {index.ndim} and {input.ndim}"
         )
     size = input._array.shape[dim] if input.ndim else 1
-    positions = index._array.astype(np.int64, order="C")
+    positions = converted(index._array, np.dtype(np.int64))
     if kernels.first_outside(positions, size) >= 0:
         worst = positions.max() if positions.max() >= size else positions.min()
         raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
@@ -491,7 +507,7 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tu
     if index.dtype not in (_dtype.int64, _dtype.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
-    positions = index._array.reshape(-1).astype(np.int64)
+    positions = converted(index._array.reshape(-1), np.dtype(np.int64))
     if kernels.first_outside(positions, size) >= 0:
         raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
     return dim, positions
@@ -521,7 +537,10 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     expected = (*input._array.shape[:dim], index._array.size, *input._array.shape[dim + 1 :])
     if source._array.shape != expected:
         raise RuntimeError(f"index_add_(): source must have shape {list(expected)}, but got {list(source._array.shape)}")
-    return input + apply(RowsAddFunction(positions, dim, input._array.shape), source if alpha == 1 else source * alpha)
+    source = source if alpha == 1 else source * alpha
+    if input.dtype.is_floating_point and input.ndim:
+        return apply(RowsPutFunction(positions, dim), input, source)
+    return input + apply(RowsAddFunction(positions, dim, input._array.shape), source)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:

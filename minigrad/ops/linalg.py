@@ -103,7 +103,9 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
             f"dot: inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the same number of elements, but got "
             f"{n} and {m} elements respectively"
         )
-    return reshape(_product(unsqueeze(input, 0), unsqueeze(tensor, 1)), ())
+    if input.dtype is not tensor.dtype or not input.dtype.is_floating_point:
+        return reshape(_product(unsqueeze(input, 0), unsqueeze(tensor, 1)), ())
+    return sum_(input * tensor)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:

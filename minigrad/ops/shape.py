@@ -12,7 +12,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
-from minigrad._ext import memory
+from minigrad._ext import elementwise, memory
 from minigrad._ext.engine import Function, apply
 
 if TYPE_CHECKING:
@@ -761,27 +761,29 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
 
 
 class TriangleFunction(Function):
-    """numpy's tril or triu."""
+    """The elements of matrices up to a diagonal, or above it; zeros elsewhere."""
 
-    def __init__(self, keep, diagonal):
-        self.keep, self.diagonal = keep, diagonal
+    def __init__(self, lower, diagonal):
+        self.lower, self.diagonal = lower, diagonal
 
     def forward(self, x):
-        return self.keep(x, self.diagonal)
+        kept = np.tri(*x.shape[-2:], self.diagonal, dtype=bool)
+        mask = kernels.copied(np.broadcast_to(kept if self.lower else ~kept, x.shape))
+        return elementwise.where(mask, x, np.broadcast_to(np.zeros((), x.dtype), x.shape))
 
     def backward(self, g):
-        return apply(TriangleFunction(self.keep, self.diagonal), g)
+        return apply(TriangleFunction(self.lower, self.diagonal), g)
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of matrices, zero above the given diagonal."""
     if input.ndim < 2:
         raise RuntimeError("tril: input tensor must have at least 2 dimensions")
-    return apply(TriangleFunction(np.tril, diagonal), input)
+    return apply(TriangleFunction(True, diagonal), input)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of matrices, zero below the given diagonal."""
     if input.ndim < 2:
         raise RuntimeError("triu: input tensor must have at least 2 dimensions")
-    return apply(TriangleFunction(np.triu, diagonal), input)
+    return apply(TriangleFunction(False, diagonal - 1), input)

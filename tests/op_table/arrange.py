@@ -124,6 +124,8 @@ ARRANGE = [
             Sample(normal(rng, 3, 4), normal(rng, 2, 4)),
             Sample(normal(rng, 2, 3, 2), normal(rng, 2, 4, 2), 1.0),
             Sample(normal(rng, 3, 4), normal(rng, 2, 4), p=3.0),
+            Sample(normal(rng, 2, 3, 4), normal(rng, 27, 4)),
+            Sample(normal(rng, 3, 4), normal(rng, 2, 4), compute_mode="use_mm_for_euclid_dist"),
         ],
         order=1,
         errors=lambda rng: [Error(Sample(normal(rng, 3, 4), normal(rng, 2, 3)), RuntimeError)],
