@@ -48,6 +48,18 @@ cdef class SlopeFunction(Function):
 
 cdef TensorBase times_slope(SlopeFunction node, TensorBase g, TensorBase y):
     """g f'(x), recorded if need be."""
+    if not watching:
+        return run_slope(node, g, y)
+    out = None
+    begin(node, (g, y))
+    try:
+        out = run_slope(node, g, y)
+    finally:
+        end(node, (g, y), out)
+    return out
+
+
+cdef TensorBase run_slope(SlopeFunction node, TensorBase g, TensorBase y):
     cdef TensorBase out = wrap(node.product(g._array, y._array))
     cdef object eg, ey
     if grad_enabled() and (needs_grad(g) or needs_grad(y)):

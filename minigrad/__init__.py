@@ -13,21 +13,11 @@ from math import e as e
 from math import inf as inf
 from math import nan as nan
 from math import pi as pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from . import accelerator as accelerator
 from . import amp as amp
 from . import autograd as autograd
-from . import backends as backends
-from . import cuda as cuda
-from . import distributed as distributed
-from . import hub as hub
-from . import jit as jit
-from . import mps as mps
-from . import multiprocessing as multiprocessing
 from . import nn as nn
-from . import onnx as onnx
-from . import optim as optim
-from . import profiler as profiler
 from . import random as random
 from . import utils as utils
 from . import version as version
@@ -61,6 +51,7 @@ from ._ext.threads import get_num_threads as get_num_threads
 from ._ext.threads import instruction_set as _instruction_set
 from ._ext.threads import openmp_version as _openmp_version
 from ._ext.threads import set_num_threads as set_num_threads
+from ._lazy import late as _late
 from ._repr import set_printoptions as set_printoptions
 from .amp import autocast as autocast
 from .autograd import enable_grad as enable_grad
@@ -402,7 +393,6 @@ from .settings import set_flush_denormal as set_flush_denormal
 from .settings import set_num_interop_threads as set_num_interop_threads
 from .settings import strided as strided
 from .settings import use_deterministic_algorithms as use_deterministic_algorithms
-from .summary_table import summary as summary
 from .tensor_types import BoolTensor as BoolTensor
 from .tensor_types import ByteTensor as ByteTensor
 from .tensor_types import CharTensor as CharTensor
@@ -413,7 +403,29 @@ from .tensor_types import LongTensor as LongTensor
 from .tensor_types import ShortTensor as ShortTensor
 from .version import __version__ as __version__
 
-from . import distributions as distributions  # isort: skip (it needs all of the above)
+if _TYPE_CHECKING:
+    from . import accelerator as accelerator
+    from . import backends as backends
+    from . import cuda as cuda
+    from . import distributed as distributed
+    from . import distributions as distributions
+    from . import hub as hub
+    from . import jit as jit
+    from . import mps as mps
+    from . import multiprocessing as multiprocessing
+    from . import onnx as onnx
+    from . import optim as optim
+    from . import profiler as profiler
+    from .summary_table import summary as summary
+
+__getattr__, __dir__ = _late(
+    __name__,
+    (
+        "accelerator", "backends", "cuda", "distributed", "distributions", "hub",
+        "jit", "mps", "multiprocessing", "onnx", "optim", "profiler",
+    ),  # fmt: skip
+    {"summary": "summary_table"},
+)
 
 absolute = abs
 arccos = acos

@@ -19,8 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from minigrad._ext.engine import Function
 from minigrad._units import size_text, time_text
@@ -28,6 +27,9 @@ from minigrad.autograd.observer import Observer
 from minigrad.autograd.observer import record_function as record_function
 from minigrad.nn import Module
 from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ProfilerActivity:
@@ -354,7 +356,8 @@ class profile(Observer):
                     "dur": round(event.duration * 1e6, 3), "pid": 0, "tid": event.thread, "args": about,
                 }
             )  # fmt: skip
-        Path(path).write_text(json.dumps({"traceEvents": entries, "displayTimeUnit": "ms"}), encoding="utf-8")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"traceEvents": entries, "displayTimeUnit": "ms"}, file)
 
 
 def _name(cls: type) -> str:

@@ -14,8 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +38,9 @@ from minigrad.ops.shape import (
     ViewFunction,
 )
 from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 # Beyond this many positions a period is given up: every position is then said to read what any of them reads.
 _LONGEST_PERIOD = 1 << 16
@@ -74,6 +76,8 @@ class Span:
     @property
     def jump(self) -> Fraction:
         """How far apart the windows of neighbours are, in positions of the input."""
+        from fractions import Fraction
+
         return Fraction(self.step, len(self.first)) if self.axis is not None else Fraction(0)
 
     @property

@@ -7,8 +7,7 @@ import time as clock
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +23,9 @@ from minigrad.ops.conv import ConvFunction, ConvTransposeFunction
 from minigrad.random import Generator, get_rng_state, randn, set_rng_state
 from minigrad.receptive_field import ReceptiveFields, Span, Spans
 from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _TIMED_RUNS = 5
 

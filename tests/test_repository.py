@@ -7,6 +7,8 @@ import io
 import re
 import shutil
 import subprocess
+import sys
+import textwrap
 import tokenize
 from pathlib import Path
 
@@ -24,7 +26,11 @@ README = ROOT / "README.md"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Imported inside a function on purpose: they are optional, or slow to import.
-LATE_IMPORTS = {"PIL", "json", "matplotlib", "safetensors", "scipy", "torch", "tqdm"}
+LATE_IMPORTS = {
+    "PIL", "fractions", "json", "matplotlib", "multiprocessing", "random", "safetensors", "scipy", "socket", "tempfile", "torch", "tqdm",
+}  # fmt: skip
+# `import minigrad` loads none of these: they cost it a third of its time, or are not there for everyone.
+NOT_AT_IMPORT = LATE_IMPORTS | {"IPython", "argparse", "ast", "decimal", "html", "http", "numpy.random", "pathlib", "shutil", "urllib"}
 
 # A module may import modules of its own layer and below. The first entry that is a prefix counts.
 LAYERS = [
@@ -32,6 +38,7 @@ LAYERS = [
     ("minigrad._dtype", 0),
     ("minigrad._device", 0),
     ("minigrad._arguments", 1),
+    ("minigrad._lazy", 0),
     ("minigrad._repr", 1),
     ("minigrad._ufunc", 1),
     ("minigrad.autograd", 1),
@@ -95,6 +102,27 @@ def test_imports_point_down(path):
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             for node, target in imports(function, name, is_package):
                 assert target.split(".")[0] in LATE_IMPORTS, f"line {node.lineno}: {target} is imported inside a function"
+
+
+def test_importing_minigrad_loads_nothing_that_is_slow_or_optional():
+    """Nothing but what numpy loads anyway, and small modules of Python."""
+    loaded = {}
+    for library in ("numpy", "minigrad"):
+        command = [sys.executable, "-c", f"import {library}, sys; print(*sys.modules)"]
+        loaded[library] = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert not (loaded["minigrad"] - loaded["numpy"]) & NOT_AT_IMPORT
+    late = ("minigrad.vision", "minigrad.viz", "minigrad.as_torch", "minigrad.utils.data", "minigrad.distributions", "minigrad.profiler")
+    assert not [name for name in loaded["minigrad"] if name.startswith(late)]
+
+
+def test_late_submodules_are_there_at_their_first_use():
+    script = """
+        import minigrad as mg
+        print(mg.optim.SGD.__name__, mg.utils.data.DataLoader.__name__, mg.distributions.Normal.__name__, mg.summary.__name__)
+        print({"optim", "summary", "profiler", "add"} <= set(dir(mg)), "data" in dir(mg.utils), hasattr(mg, "nothing"))
+    """
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["SGD", "DataLoader", "Normal", "summary", "True", "True", "False"]
 
 
 def test_backward_speaks_only_ops():

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import linecache
 import math
+import os
 import sys
 import threading
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from minigrad.nn.module import Module
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 _KEY = "called_at"
 
 

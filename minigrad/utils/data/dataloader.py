@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import multiprocessing.context
 import os
 import warnings
 import weakref
@@ -301,6 +299,9 @@ class DataLoader(Generic[_T_co]):
 
     @multiprocessing_context.setter
     def multiprocessing_context(self, value: Any) -> None:
+        import multiprocessing
+        import multiprocessing.context
+
         if value is not None and self.num_workers == 0:
             raise ValueError(
                 "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "

@@ -12,16 +12,17 @@ import io
 import mmap
 import os
 import pickle
-import socket
 import struct
-import tempfile
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigrad._ext.engine import TensorBase
+
+if TYPE_CHECKING:
+    import socket
 
 _HEAD = struct.Struct("<BQ")
 _ALIGNMENT = 64
@@ -36,6 +37,8 @@ def _memory_file() -> int:
     """The descriptor of a new file that has no name: in memory on Linux, else in the folder for temporary files."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("minigrad batch", os.MFD_CLOEXEC)
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
@@ -114,6 +117,8 @@ def send(sock: socket.socket, kind: int, *content: Any) -> None:
     if not content:
         sock.sendall(_HEAD.pack(kind, 0))
         return
+    import socket
+
     parts = _parts(content[0])
     descriptor = _memory_file()
     try:
@@ -125,6 +130,8 @@ def send(sock: socket.socket, kind: int, *content: Any) -> None:
 
 def receive(sock: socket.socket) -> tuple[int, Any]:
     """The kind and the object of the next message; no object is None. Raises EOFError if the other side is gone."""
+    import socket
+
     head, descriptors, _, _ = socket.recv_fds(sock, _HEAD.size, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
     while head and len(head) < _HEAD.size:
         more = sock.recv(_HEAD.size - len(head))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-import random
 import select
 import signal
-import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +18,9 @@ from minigrad._ext.threads import set_num_threads
 from minigrad.random import manual_seed
 from minigrad.utils.data import transport
 from minigrad.utils.data.fetch import Fetcher
+
+if TYPE_CHECKING:
+    import socket
 
 FETCH, RESTART = range(2)  # to a worker
 BATCH, FAILURE, END, READY = range(4)  # from a worker
@@ -95,6 +95,8 @@ def _send_failure(sock: socket.socket, error: Exception, worker_id: int) -> None
 
 def _seed_all(base_seed: int, worker_id: int) -> int:
     """Seeds the random numbers of Python, numpy and minigrad, and returns the seed of the first and the last."""
+    import random
+
     seed = base_seed + worker_id
     random.seed(seed)
     manual_seed(seed)
@@ -178,6 +180,9 @@ class Pool:
         worker_init_fn: Callable[[int], None] | None,
         context: Any,
     ) -> None:
+        import multiprocessing
+        import socket
+
         context = context or multiprocessing.get_context()
         self._owner = os.getpid()
         self._sockets: list[socket.socket] = []
@@ -263,6 +268,8 @@ class Pool:
     def close(self) -> None:
         """Ends the workers: those that do not end by themselves within five seconds are terminated. A copy of the pool in
         another process, made by a fork, leaves them alone."""
+        import socket
+
         ours = os.getpid() == self._owner
         for sock in self._sockets:
             if ours:
