@@ -423,7 +423,7 @@ __getattr__, __dir__ = _late(
     (
         "accelerator", "backends", "cuda", "distributed", "distributions", "hub",
         "jit", "mps", "multiprocessing", "onnx", "optim", "profiler",
-    ),  # fmt: skip
+    ),
     {"summary": "summary_table"},
 )
 
