@@ -332,10 +332,10 @@ class profile(Observer):
             if event.kind == "backward" and event.module in rows:
                 parts = event.module.split(".")
                 for depth in range(1, len(parts) + 1):
-                    row = rows.get(".".join(parts[:depth]))
-                    if row is not None:
-                        row[2] += event.duration
-                        row[3] += event.nbytes
+                    path = ".".join(parts[:depth])
+                    if path in rows:
+                        rows[path][2] += event.duration
+                        rows[path][3] += event.nbytes
         return rows
 
     def export_chrome_trace(self, path: str | Path) -> None:

@@ -214,12 +214,11 @@ def _pool(node: MaxPoolFunction | AvgPoolFunction, spans: Spans, out: tuple[int,
     ndim = len(out)
 
     def one(span: Span) -> Span:
-        place = None if span.axis is None else span.axis - ndim + 3
-        if place is None or place < 3 - node.ndim:
+        if span.axis is None or span.axis < ndim - node.ndim:
             return span
         if span.merged:
             return span.collapsed()
-        kernel, stride, padding, dilation, start, stop = node.geometry.windows[place]
+        kernel, stride, padding, dilation, start, stop = node.geometry.windows[span.axis - ndim + 3]
         if stride:
             return _windows(span, span.axis, out[span.axis], kernel, stride, padding, dilation)
         return _table(span, span.axis, start.astype(np.int64), stop.astype(np.int64) - 1)
@@ -239,10 +238,20 @@ def _table(span: Span, axis: int, first: np.ndarray, last: np.ndarray) -> Span:
     return span.through(taps, (outputs, inputs), axis, outputs)
 
 
+def _unpooled(span: Span, lead: int, out: tuple[int, ...]) -> Span:
+    """Through max unpooling of the axes from `lead` on: an output lies in the window of the input that it came from."""
+    if span.axis is None or span.axis < lead:
+        return span
+    places = np.arange(out[span.axis]) * span.count // max(out[span.axis], 1)
+    return _table(span, span.axis, places, places)
+
+
 def _map_axes(node: MapAxesFunction, spans: Spans, out: tuple[int, ...]) -> Spans:
     def one(span: Span) -> Span:
-        place = None if span.axis is None else span.axis - len(out) + len(node.maps)
-        axis_map = None if place is None or place < 0 else node.maps[place]
+        if span.axis is None or span.axis < len(out) - len(node.maps):
+            return span
+        place = span.axis - len(out) + len(node.maps)
+        axis_map = node.maps[place]
         if axis_map is None:
             return span
         if span.merged:
@@ -428,7 +437,8 @@ class ReceptiveFields(Observer):
         """The spans of a tensor, by axis of the source; empty for one that does not depend on the source."""
         if tensor is self._source:
             return {axis: Span.identity(axis, tensor.shape[axis]) for axis in range(2, tensor.ndim)}
-        return self._known.get((tensor.grad_fn, tensor.output_nr), {})
+        node = tensor.grad_fn
+        return {} if node is None else self._known.get((node, tensor.output_nr), {})
 
     def end(self, operation: Function | str, inputs: tuple[Any, ...], outputs: Any) -> None:
         """Works out the spans of what an operation gave."""
@@ -463,8 +473,8 @@ def _spans(operation: Function | str, tensors: list[Tensor], parts: list[Spans],
     if isinstance(operation, ViewFunction):
         return _view(spans, old, shape)
     if isinstance(operation, PermuteFunction):
-        dims = [d % ndim for d in operation.dims]
-        return _moved(spans, dims.index)
+        order = [d % ndim for d in operation.dims]
+        return _moved(spans, order.index)
     if isinstance(operation, SliceFunction):
         return _slice(operation, spans, old)
     if isinstance(operation, SplitFunction):
@@ -482,16 +492,14 @@ def _spans(operation: Function | str, tensors: list[Tensor], parts: list[Spans],
         inner = _conv(operation, spans, (shape[0], 0, *s.out))  # type: ignore[arg-type]
         return _view(inner, (*shape[:2], *s.out), shape)
     if isinstance(operation, MaxUnpoolFunction):  # a maximum lies somewhere in the window that it came from
-        axes = range(ndim - operation.ndim, ndim)
-        places = {axis: np.arange(shape[axis]) * old[axis] // max(shape[axis], 1) for axis in axes}
-        return {k: _table(s, s.axis, places[s.axis], places[s.axis]) if s.axis in axes else s for k, s in spans.items()}
+        return {key: _unpooled(span, ndim - operation.ndim, shape) for key, span in spans.items()}
     if isinstance(operation, FlipFunction | RollFunction):
-        moved = {d % ndim for d in (operation.dims if isinstance(operation.dims, tuple | list) else (operation.dims,))}
-        return {key: span.collapsed(span.axis) if span.axis in moved else span for key, span in spans.items()}
+        turned = {d % ndim for d in (operation.dims if isinstance(operation.dims, tuple | list) else (operation.dims,))}
+        return {key: span.collapsed(span.axis) if span.axis in turned else span for key, span in spans.items()}
     if isinstance(operation, SoftmaxFunction | LogSoftmaxFunction | CumsumFunction | CumprodFunction):
         mixed = operation.dim % max(ndim, 1)
         return {key: span.collapsed(mixed) if span.axis == mixed else span for key, span in spans.items()}
-    dims = getattr(operation, "dims", getattr(operation, "dim", None))
+    dims: Any = getattr(operation, "dims", getattr(operation, "dim", None))
     if dims is not None and hasattr(operation, "keepdim"):
         return _reduced(spans, dims if isinstance(dims, tuple) else (dims,), operation.keepdim, ndim)
     followed = [(part, x) for part, x in zip(parts, tensors) if part]  # a weight may have another shape, as in batch norm
@@ -509,8 +517,8 @@ def _broadcast(tensors: list[Tensor]) -> tuple[int, ...] | None:
 
 
 def _elementwise(parts: list[Spans], tensors: list[Tensor], shape: tuple[int, ...]) -> Spans:
-    moved = []
-    for spans, x in zip(parts, tensors):
-        lead = len(shape) - x.ndim
-        moved.append(_moved(spans, lambda axis, x=x, lead=lead: axis + lead if x.shape[axis] == shape[axis + lead] else None))
-    return _joined(moved)
+    def aligned(spans: Spans, old: tuple[int, ...]) -> Spans:
+        lead = len(shape) - len(old)
+        return _moved(spans, lambda axis: axis + lead if old[axis] == shape[axis + lead] else None)
+
+    return _joined([aligned(spans, tuple(x.shape)) for spans, x in zip(parts, tensors)])

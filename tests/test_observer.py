@@ -4,6 +4,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
+from minigrad._ext.engine import Function, apply
 from minigrad.autograd.observer import Observer, active_observers
 
 
@@ -34,17 +35,32 @@ def name(operation):
     return operation if isinstance(operation, str) else type(operation).__name__.removesuffix("Function")
 
 
+class CubeFunction(Function):
+    """d x^3 = 3 g x^2"""
+
+    def forward(self, x):
+        return x**3
+
+    def backward(self, g, x):
+        return g * (x * x) * 3
+
+
+class Cube(nn.Module):
+    def forward(self, x):
+        return apply(CubeFunction(), x)
+
+
 def test_operations_nest_forward_and_backward():
-    net = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    net = nn.Sequential(nn.Linear(3, 2), Cube())
     x = mg.ones(4, 3)
     with Log() as log:
         (-net(x)).sum().backward()
     assert log.lines == [
         "enter Sequential", "enter Linear", "begin linear", "end linear", "leave Linear",
-        "enter Tanh", "begin Tanh", "end Tanh", "leave Tanh", "leave Sequential",
+        "enter Cube", "begin Cube", "end Cube", "leave Cube", "leave Sequential",
         "begin neg", "end neg", "begin sum", "end sum",
         "begin Sum'", "end Sum'", "begin Neg'", "begin neg", "end neg", "end Neg'",
-        "begin Tanh'", "begin TanhGrad", "end TanhGrad", "end Tanh'",
+        "begin Cube'", *["begin mul", "end mul"] * 3, "end Cube'",
         "begin Linear'", "begin matmul", "end matmul", "end Linear'",
     ]  # fmt: skip
 

@@ -194,6 +194,23 @@ def gradient_support_unclipped(net, x, i):
     return ((first - (i == 0), last + (i == 7)),)  # the average at either border reads one element of padding
 
 
+class Unpooled(nn.Module):
+    def forward(self, x):
+        values, indices = F.max_pool2d(x, 2, return_indices=True)
+        return F.max_unpool2d(values, indices, 2)
+
+
+def test_unpooling_sees_the_window_that_a_maximum_came_from():
+    mg.manual_seed(0)
+    x = mg.randn(50, 1, 6, 6)
+    row = mg.summary(Unpooled(), x).total
+    assert (row.receptive_field, row.jump) == ((2, 2), (1, 1))
+    for position in ((2, 3), (4, 0)):
+        assert row.window(*position) == tuple((i // 2 * 2, i // 2 * 2 + 1) for i in position)
+        inside = zip(gradient_support(Unpooled(), x, position), row.window(*position))
+        assert all(low <= first and last <= high for (first, last), (low, high) in inside)
+
+
 def test_alexnet_by_closed_forms():
     net = alexnet()
     table = mg.summary(net, (1, 3, 224, 224))

@@ -92,10 +92,9 @@ def _order(rows: list[list[int]], above: dict[int, list[int]], below: dict[int, 
         for i in range(1, len(rows)) if downward else range(len(rows) - 2, -1, -1):
             place = {v: k for k, v in enumerate(rows[i - 1 if downward else i + 1])}
             here = {v: k for k, v in enumerate(rows[i])}
-            key = {
-                v: (sum(place[n] for n in neighbours[v]) / len(neighbours[v]) if neighbours[v] else here[v]) for v in rows[i]
-            }
-            rows[i].sort(key=lambda v, key=key, here=here: (key[v], here[v]))
+            mean = {v: sum(place[n] for n in neighbours[v]) / len(neighbours[v]) for v in rows[i] if neighbours[v]}
+            order = {v: (mean.get(v, float(here[v])), here[v]) for v in rows[i]}
+            rows[i].sort(key=order.__getitem__)
         found = _crossings(rows, below)
         if found < fewest:
             best, fewest = [list(row) for row in rows], found

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: float, height: float, gap: float | None = None) -> Figure:
     """A figure that is no part of pyplot's state and needs no screen. ImportError, with the mend, without matplotlib."""
     try:
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise ImportError('this picture needs matplotlib: pip install "minigrad[viz]"') from error
-    return Figure(figsize=(width, height), layout="constrained")
+    engine = ConstrainedLayoutEngine() if gap is None else ConstrainedLayoutEngine(h_pad=gap, w_pad=gap, hspace=gap, wspace=gap)
+    return Figure(figsize=(width, height), layout=engine)
 
 
 def gradient_flow(model: Module, *, title: str = "Gradient by parameter") -> Figure:
@@ -99,8 +101,7 @@ def grid(
     across = min(columns or row or math.ceil(math.sqrt(len(tiles)) * 1.3), len(tiles))
     down = -(-len(tiles) // across)
     tall = tiles[0].shape[0] / tiles[0].shape[1]
-    figure = _figure(across * size, down * (size * tall + (0.25 if titles else 0.0)) + (0.35 if title else 0.0))
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+    figure = _figure(across * size, down * (size * tall + (0.25 if titles else 0.0)) + (0.35 if title else 0.0), gap=0.02)
     every = np.concatenate([tile.ravel() for tile in tiles])
     for i, tile in enumerate(tiles):
         axes = figure.add_subplot(down, across, i + 1)
@@ -150,6 +151,8 @@ def curves(
     if not panels:
         raise ValueError("viz.curves: the history is empty")
     figure = _figure(4.8 * len(panels), 3.4)
+    from matplotlib.ticker import MaxNLocator
+
     for i, (name, lines) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1)
         for label, values in lines.items():
@@ -159,7 +162,7 @@ def curves(
         if log:
             axes.set_yscale("log")
         axes.set(xlabel=xlabel, ylabel=f"{name} (log scale)" if log else name, title=name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if len(lines) > 1 or name not in lines:
             axes.legend()
