@@ -150,10 +150,13 @@ class profile(Observer):
     """Records every operation while its `with` block runs.
 
     activities: as in PyTorch; nothing but [ProfilerActivity.CPU] can be asked for (ValueError). record_shapes: keep the shapes of each
-    operation's tensors. A profile can be used once or many times; it adds up.
+    operation's tensors. profile_memory: for PyTorch's sake; bytes are always counted. A profile can be used once or many times; it
+    adds up.
     """
 
-    def __init__(self, *, activities: Sequence[str] | None = None, record_shapes: bool = False) -> None:
+    def __init__(
+        self, *, activities: Sequence[str] | None = None, record_shapes: bool = False, profile_memory: bool = True
+    ) -> None:
         if activities is not None and set(activities) - {ProfilerActivity.CPU}:
             raise ValueError(f"profile: only ProfilerActivity.CPU can be profiled, but got {list(activities)}")
         self._record_shapes = record_shapes

@@ -18,7 +18,7 @@ from minigrad._units import count_text, size_text
 from minigrad.autograd import enable_grad
 from minigrad.autograd.observer import Observer
 from minigrad.creation import zeros
-from minigrad.nn import Module, Parameter
+from minigrad.nn import Module, Parameter, UninitializedParameter
 from minigrad.ops.conv import ConvFunction, ConvTransposeFunction
 from minigrad.random import Generator, get_rng_state, randn, set_rng_state
 from minigrad.receptive_field import ReceptiveFields, Span, Spans
@@ -34,7 +34,7 @@ _TIMED_RUNS = 5
 class Row:
     """One layer of a summary. Numbers of a layer with layers inside include theirs.
 
-    path: the dotted name, "" for the network. kind: the class. depth: how far inside. calls: how often it was called.
+    path: the dotted name, "" for the network. kind: the class. depth: inside how many others it was called. calls: how often it was called.
     output_shape: of its (first) output, in its last call; None if that is no Tensor.
     parameters, trainable: elements of its parameters, and of those that require grad; a shared one counts once in each row.
     multiply_adds: of convolutions and matrix products, in all calls; backward_multiply_adds: those of the gradients that
@@ -132,6 +132,8 @@ def summary(
     inputs = _inputs(input_size, dtypes)
     twin = _twin(model)
     with _random_numbers_kept(), enable_grad():
+        if any(isinstance(p, UninitializedParameter) for p in twin.parameters()):
+            twin(*inputs)  # a lazy layer learns its shape from its first call
         watch = _Layers(twin)
         with watch:
             twin(*inputs)
@@ -139,7 +141,7 @@ def summary(
         _see(twin, inputs, watch)
         if time:
             _measure(twin, inputs, watch)
-    parameter_bytes = sum(p._array.nbytes for p in model.parameters())
+    parameter_bytes = sum(p._array.nbytes for p in twin.parameters())
     return Summary(rows, sum(x._array.nbytes for x in inputs), parameter_bytes, depth)
 
 
@@ -166,7 +168,13 @@ def _inputs(input_size: Any, dtypes: Any) -> list[Tensor]:
 
 def _twin(model: Module) -> Module:
     """A copy with the same memory for the parameters, and buffers of its own."""
-    memo: dict[int, Any] = {id(p): Parameter(p.detach(), p.requires_grad) for p in model.parameters()}
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for value in vars(module).values():  # parameters, and results of an earlier call, which cannot be copied
+            if isinstance(value, Parameter) and not isinstance(value, UninitializedParameter):
+                memo[id(value)] = Parameter(value.detach(), value.requires_grad)
+            elif isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach()
     return copy.deepcopy(model, memo)
 
 
@@ -238,7 +246,8 @@ class _Layers(Observer):
             parameters = list(module.parameters())
             total = sum(p.numel() for p in parameters)
             trainable = sum(p.numel() for p in parameters if p.requires_grad)
-            self.by_path[path] = Row(path, type(module).__name__, path.count(".") + bool(path), total, trainable, False)
+            depth = len(dict.fromkeys(self._stack)) - 1
+            self.by_path[path] = Row(path, type(module).__name__, depth, total, trainable, False)
         self.by_path[path].calls += 1
 
     def leave(self, module: Module, result: Any) -> None:
@@ -370,9 +379,10 @@ def _render(table: Summary) -> str:
     head = ["Layer", "Output shape", "Parameters", "Mult-adds", "backward", "Kept", "Field", "Jump", "Offset"]
     if timed:
         head += ["Forward ms", "Backward ms"]
-    lines = []
+    lines, above = [], [""]
     for row in rows:
-        name = row.path.rpartition(".")[2]
+        above[row.depth :] = [row.path]
+        name = row.path.removeprefix(above[row.depth - 1] + ".") if row.depth else ""
         times = f" ({row.calls} calls)" if row.calls > 1 else ""
         label = "  " * row.depth + (f"{name}: {row.kind}" if name else row.kind) + times
         shape = "" if row.output_shape is None else str(list(row.output_shape))

@@ -272,6 +272,18 @@ def test_the_model_is_as_it_was():
     assert len(net[0]._forward_hooks) == 1
 
 
+def test_lazy_parametrized_and_used_models():
+    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(4))
+    assert mg.summary(lazy, (2, 3, 2)).total.parameters == 28
+    assert isinstance(lazy[1].weight, nn.UninitializedParameter)
+    table = mg.summary(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))), (2, 3))
+    assert [row.depth for row in table.rows] == [0, 1, 2, 3]
+    assert "\n    parametrizations.weight: ParametrizationList" in str(table)
+    used = nn.Sequential(nn.Linear(3, 4))
+    used.last = used(mg.ones(1, 3))
+    assert mg.summary(used, (1, 3)).total.output_shape == (1, 4)
+
+
 def test_several_inputs_dtypes_calls_and_depth():
     class Two(nn.Module):
         def __init__(self):
