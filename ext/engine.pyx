@@ -6,6 +6,7 @@ lost) or on (create_graph=True: the gradient is itself a graph, so derivatives o
 
 The parameters that `backward` names after `g` are what the node keeps: names of forward's parameters, and `out`.
 """
+import functools
 import threading
 import warnings
 import weakref
@@ -604,9 +605,11 @@ cdef class Function:
         reads          {"x": ("y",), ...}: the gradient for parameter x reads y and no more. What no gradient that is
                        asked for reads is not kept, and arrives in backward as None.
         returns_view   forward gives a view of its first array.
+        label          the name that the node is shown by, where it is not the class's.
         frees          names of attributes (of arrays, not differentiable) to delete when the graph is freed.
     """
     reads = None
+    label = None
     returns_view = False
     frees = ()
 
@@ -618,7 +621,11 @@ cdef class Function:
 
     def name(self) -> str:
         """The operation's name, as PyTorch spells it: MulBackward0."""
-        return type(self).__name__.removesuffix("Function") + "Backward0"
+        return self.own_name() if self.extras is None or self.extras.label is None else self.extras.label
+
+    def own_name(self) -> str:
+        """name(), unless the operation is a part of one that is shown by a name of its own."""
+        return self.label or type(self).__name__.removesuffix("Function") + "Backward0"
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {hex(id(self))}>"
@@ -1570,6 +1577,35 @@ cdef object watched_backward(Function node, object g, bint create_graph):
         for observer in observers[::-1]:
             observer.end_backward(node, gs)
     return gs
+
+
+def shown_as(str label, function):
+    """An operation made of others, the node of whose result (or of each result) is shown by this name.
+
+    Compiled, so that it has no frame of its own: a warning's stacklevel counts the user's.
+    """
+    @functools.wraps(function)
+    def named(*args, **kwargs):
+        cdef long newest = mg_sequence
+        result = function(*args, **kwargs)
+        if isinstance(result, tuple):
+            for out in result:
+                relabel(out, label, newest)
+        else:
+            relabel(result, label, newest)
+        return result
+    return named
+
+
+def newest_node() -> int:
+    """The number of the node that was made last."""
+    return mg_sequence
+
+
+cpdef relabel(object out, str label, long newest):
+    """Has the node of a tensor shown by another name, if it was made after node number `newest`."""
+    if isinstance(out, TensorBase) and (<TensorBase> out).node is not None and (<TensorBase> out).node.seq > newest:
+        extras_of((<TensorBase> out).node).label = label
 
 
 def sequence_of(Function node):

@@ -116,6 +116,10 @@ cdef class AddFunction(Function):
 
 cdef class SubFunction(Function):
     """d(x - y) = g, -g"""
+    cdef bint reversed
+
+    def own_name(self):
+        return "RsubBackward1" if self.reversed else "SubBackward0"
 
     cdef object run_backward(self, object g, bint create_graph):
         return (g if self.needs(0) else None, neg(g) if self.needs(1) else None)
@@ -258,7 +262,10 @@ def sub(x, y, /):
 
 def rsub(x, y, /):
     """y - x with broadcasting and type promotion."""
-    return binary(SUB, y, x)
+    out = binary(SUB, y, x)
+    if isinstance(out, TensorBase) and (<TensorBase> out).node is not None:
+        (<SubFunction> (<TensorBase> out).node).reversed = True
+    return out
 
 
 def mul(x, y, /):

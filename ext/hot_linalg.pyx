@@ -27,6 +27,9 @@ cdef class MatmulFunction(Function):
     cdef bint transpose_x
     cdef bint transpose_y
 
+    def own_name(self):
+        return "MmBackward0" if self.out_ndim == 2 else "BmmBackward0"
+
     cdef object run_backward(self, object g, bint create_graph):
         self.check_saved()
         x, y = self.saved
@@ -40,6 +43,7 @@ cdef class MatmulFunction(Function):
 
 cdef class LinearFunction(Function):
     """x @ w.T + b: (R, I) @ (I, O) + (O,) -> (R, O). gx = g @ w, gw = g.T @ x, gb = the sum of g's rows."""
+    label = "AddmmBackward0"
 
     cdef object run_backward(self, object g, bint create_graph):
         cdef object gb = None

@@ -39,6 +39,7 @@ LAYERS = [
     ("minigrad._device", 0),
     ("minigrad._arguments", 1),
     ("minigrad._lazy", 0),
+    ("minigrad._naming", 1),
     ("minigrad._repr", 1),
     ("minigrad._ufunc", 1),
     ("minigrad.autograd", 1),

@@ -29,6 +29,7 @@ cdef class Edge:
 
 
 cdef class Extras:
+    cdef str label
     cdef list captures
     cdef dict hooks
     cdef dict metadata

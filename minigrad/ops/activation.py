@@ -17,6 +17,7 @@ from minigrad._arguments import normalize_dim
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import hot_activation
 from minigrad._ext.engine import Function, TensorBase, apply
+from minigrad._naming import named_node
 from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
 from minigrad.ops.inplace import write
 from minigrad.ops.shape import cast, expand, narrow, reshape
@@ -235,6 +236,8 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 class PreluFunction(Function):
     """x where x > 0, w x elsewhere, for x and w of one shape."""
 
+    label = "PreluKernelBackward0"
+
     def forward(self, x, w):
         return kernels.prelu(x, w)
 
@@ -360,6 +363,7 @@ def selu(input: Tensor) -> Tensor:
     return apply(EluFunction(SELU_ALPHA * SELU_SCALE, SELU_SCALE, 1.0), _float_input(input, "selu"))
 
 
+@named_node
 def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha (e^(x / alpha) - 1) elsewhere. Raises RuntimeError for alpha = 0."""
     if alpha == 0:
@@ -387,6 +391,8 @@ class GeluGradFunction(CurveGradFunction):
 
 
 class GeluTanhFunction(Function):
+    label = "GeluBackward0"
+
     def forward(self, x):
         return kernels.gelu_tanh(x)
 
@@ -524,6 +530,8 @@ def logsigmoid(input: Tensor) -> Tensor:
 class SoftsignFunction(Function):
     """d x / (1 + |x|) = g / (1 + |x|)^2"""
 
+    label = "DivBackward0"
+
     def forward(self, x):
         return kernels.softsign(x)
 
@@ -544,6 +552,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - tanh(input)
 
 
+@named_node
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b) for the halves a and b of the dimension. Raises RuntimeError if its size is odd."""
     if input.ndim == 0:

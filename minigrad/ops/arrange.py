@@ -12,6 +12,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._naming import named_node
 from minigrad.ops.elementwise import eq, where
 from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select
 from minigrad.ops.inplace import copy_
@@ -169,6 +170,7 @@ def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Ten
     return _numpy_split("dsplit", input, indices_or_sections, 2, 3)
 
 
+@named_node
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` entries of a dimension, `step` apart; the window is the last dimension. A copy."""
     dim = normalize_dim(dimension, input.ndim)
@@ -187,6 +189,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 # Turning, and diagonals
 
 
+@named_node
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """A copy turned k times by 90 degrees in the plane of two dimensions, from the first towards the second."""
     if len(dims) != 2:
@@ -209,6 +212,7 @@ def adjoint(input: Tensor) -> Tensor:
     return transpose(input, -2, -1)
 
 
+@named_node
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension's vectors on a diagonal; the matrices lie in dim1 and dim2."""
     ndim = input.ndim + 1
@@ -228,6 +232,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag(ravel(input), offset)
 
 
+@named_node
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix."""
     if input.ndim != 2:
@@ -249,11 +254,13 @@ def _with_part(input: Tensor, src: Tensor, part: Any) -> Tensor:
     return out
 
 
+@named_node
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with src in place of select(dim, index)."""
     return _with_part(input, src, lambda x: select(x, dim, index))
 
 
+@named_node
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -262,11 +269,13 @@ def slice_scatter(
     return _with_part(input, src, lambda x: x[(slice(None),) * axis + (slice(start, end, step),)])
 
 
+@named_node
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with src in place of diagonal(offset, dim1, dim2)."""
     return _with_part(input, src, lambda x: diagonal(x, offset, dim1, dim2))
 
 
+@named_node
 def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of input with values at the index (added to what is there if accumulate, repeated positions accumulating)."""
     if not accumulate:
@@ -278,6 +287,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
     return input + apply(IndexAddFunction(at, input._array.shape), expand(values, shape))
 
 
+@named_node
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy of input with the elements of source, in order, where the (broadcast) mask holds."""
     if mask.dtype is not _dtype.bool:
@@ -315,12 +325,14 @@ def _running(input: Tensor, dim: int, running: np.ufunc, beats: np.ufunc) -> tup
 
 
 @accepts_axis
+@named_node
 def cummax(input: Tensor, dim: int) -> cummax_result:
     """(values, indices) of the largest element so far along a dimension, the last of equals; a NaN stays."""
     return cummax_result(*_running(input, dim, np.maximum, np.greater_equal))
 
 
 @accepts_axis
+@named_node
 def cummin(input: Tensor, dim: int) -> cummin_result:
     """(values, indices) of the smallest element so far along a dimension, the last of equals; a NaN stays."""
     return cummin_result(*_running(input, dim, np.minimum, np.less_equal))
@@ -352,6 +364,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
+@named_node
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other."""
     return norm(input - other, float(p))
@@ -377,6 +390,7 @@ class EuclideanFunction(Function):
         )
 
 
+@named_node
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm distance of each row of x1 (..., P, M) and each of x2 (..., R, M): (..., P, R).
 
@@ -403,6 +417,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
 _DISTANCE_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
 
 
+@named_node
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross product along a dimension of size 3: by default the first one of that size."""
     shape = broadcast_shapes(input._array.shape, other._array.shape)

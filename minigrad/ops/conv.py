@@ -50,6 +50,8 @@ class Geometry:
 
 
 class ConvFunction(Function):
+    label = "ConvolutionBackward0"
+
     reads = {"x": ("w",), "w": ("x",), "bias": ()}
 
     def __init__(self, geometry: Geometry) -> None:
@@ -71,6 +73,8 @@ class ConvFunction(Function):
 
 
 class ConvTransposeFunction(Function):
+    label = "ConvolutionBackward0"
+
     reads = {"g": ("w",), "w": ("g",), "bias": ()}
 
     def __init__(self, geometry: Geometry) -> None:
@@ -132,6 +136,8 @@ def conv_weight(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
 
 
 class UnfoldFunction(Function):
+    label = "Im2ColBackward0"
+
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
@@ -146,6 +152,8 @@ class UnfoldFunction(Function):
 
 
 class FoldFunction(Function):
+    label = "Col2ImBackward0"
+
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 

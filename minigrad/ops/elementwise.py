@@ -12,6 +12,7 @@ from minigrad import _dtype
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import hot, hot_activation
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._naming import named_node
 from minigrad.ops.shape import broadcast_shapes, cast, clone, expand
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
     return _operands_checked("sub", hot.sub(input, other if alpha == 1 else other * alpha), input, other)
 
 
+@named_node
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """other - alpha * input."""
     return sub(other, input, alpha=alpha)
@@ -200,6 +202,8 @@ def fmod(input: Tensor | Number, other: Tensor | Number) -> Tensor:
 class PowFunction(Function):
     """d(x^y) = g y x^(y-1), g x^y log x"""
 
+    label = "PowBackward1"
+
     reads = {"x": ("x", "y"), "y": ("x", "y", "out")}
 
     def forward(self, x, y):
@@ -216,6 +220,8 @@ class PowFunction(Function):
 
 class PowScalarFunction(Function):
     """d(x^n) = g n x^(n-1) for a number n"""
+
+    label = "PowBackward0"
 
     def __init__(self, exponent):
         self.exponent = exponent
@@ -244,6 +250,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     return apply(PowFunction(), x, y)
 
 
+@named_node
 def rpow(input: Tensor, other: Number) -> Tensor:
     """other ** input"""
     return pow(other, input)
@@ -284,8 +291,8 @@ def abs(input: Tensor) -> Tensor:
 class StepwiseFunction(Function):
     """A function that is constant between its steps: its gradient is zero."""
 
-    def __init__(self, function):
-        self.function = function
+    def __init__(self, function, label=None):
+        self.function, self.label = function, label
 
     def forward(self, x):
         return self.function(x)
@@ -313,7 +320,11 @@ def sign(input: Tensor) -> Tensor:
 def _stepwise(name: str, function: Callable[[np.ndarray], np.ndarray], input: Tensor) -> Tensor:
     """A function that integers already are the values of."""
     _refuse_bool(name, input._array)
-    return apply(StepwiseFunction(function), input) if input.dtype.is_floating_point else clone(input)
+    return (
+        apply(StepwiseFunction(function, name.capitalize() + "Backward0"), input)
+        if input.dtype.is_floating_point
+        else clone(input)
+    )
 
 
 def floor(input: Tensor) -> Tensor:
@@ -336,6 +347,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return _stepwise("round", (lambda x: np.round(x, decimals)) if decimals else kernels.round, input)
 
 
+@named_node
 def frac(input: Tensor) -> Tensor:
     """The fractional part: input - trunc(input)."""
     return input - trunc(input)
@@ -384,6 +396,8 @@ def log(input: Tensor) -> Tensor:
 
 
 class Log1pFunction(Function):
+    label = "Log1PBackward0"
+
     def forward(self, x):
         return kernels.log1p(x)
 
@@ -553,6 +567,9 @@ class MaximumFunction(Function):
     def __init__(self, larger):
         self.larger = larger
 
+    def own_name(self):
+        return "MaximumBackward0" if self.larger else "MinimumBackward0"
+
     def forward(self, x, y):
         return kernels.maximum(x, y) if self.larger else kernels.minimum(x, y)
 
@@ -644,6 +661,8 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
 class ClampFunction(Function):
     """d clamp(x, low, high) = g where low <= x <= high, else 0."""
 
+    label = "ClampBackward1"
+
     def __init__(self, low, high):
         self.low, self.high = low, high
 
@@ -677,16 +696,19 @@ class ClampGradFunction(Function):
         return apply(ClampGradFunction(self.low, self.high), gg, x) if of_g else None, gg * 0.0 if of_x else None
 
 
+@named_node
 def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
     """clamp from below."""
     return clamp(input, min=min)
 
 
+@named_node
 def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
     """clamp from above."""
     return clamp(input, max=max)
 
 
+@named_node
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """input + weight * (end - input)"""
     if isinstance(weight, _NUMBERS) and isinstance(end, TensorBase):
@@ -710,6 +732,7 @@ class LerpFunction(Function):
         return g * (1 - self.weight) if gx else None, g * self.weight if gy else None
 
 
+@named_node
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2"""
     operands = (input, tensor1, tensor2)
@@ -735,6 +758,7 @@ class AddcmulFunction(Function):
         return g if gx else None, scaled * z if gy else None, scaled * y if gz else None
 
 
+@named_node
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2"""
     return input + value * (tensor1 / tensor2)

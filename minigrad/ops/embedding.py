@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._ext.engine import apply, from_array
+from minigrad._naming import named_node
 from minigrad.ops.index import RowsAddFunction, RowsFunction
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class EmbeddingFunction(RowsFunction):
         return apply(RowsAddFunction(self.positions, 0, self.source), g if self.scale is None else g * self.scale)
 
 
+@named_node
 def embedding(weight: Tensor, indices: np.ndarray, padding: int, by_frequency: bool) -> Tensor:
     """The rows of weight (V, D) at int64 indices in range -> (*indices.shape, D).
 

@@ -13,6 +13,7 @@ from minigrad._ext import index as kernels
 from minigrad._ext.arrange import converted, copied
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import zeros_array
+from minigrad._naming import named_node
 from minigrad.ops.elementwise import as_tensor_like, where
 from minigrad.ops.inplace import copy_, write
 from minigrad.ops.shape import SliceFunction, cast, expand, flatten, reshape
@@ -63,6 +64,8 @@ def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
 class RowsFunction(Function):
     """The entries of a dimension at positions of any shape, which takes the dimension's place."""
 
+    label = "IndexSelectBackward0"
+
     def __init__(self, positions, dim):
         self.positions, self.dim = positions, dim
 
@@ -112,6 +115,8 @@ class RowsPutFunction(Function):
 class ElementsFunction(Function):
     """x[i][positions[i][j][k]][k] for dim 1, and so on: positions have the sizes of x in the other dimensions."""
 
+    label = "GatherBackward0"
+
     def __init__(self, positions, dim):
         self.positions, self.dim = positions, dim
 
@@ -143,6 +148,9 @@ class ElementsPutFunction(Function):
 
     def __init__(self, positions, dim, add):
         self.positions, self.dim, self.add = positions, dim, add
+
+    def own_name(self):
+        return "ScatterAddBackward0" if self.add else "ScatterBackward0"
 
     def forward(self, x, y):
         out = copied(x)
@@ -310,7 +318,9 @@ def getitem(input: Tensor, index: object) -> Tensor:
     input, index = _without_integers(input, index)
     rows = _rows_of(index)
     if rows is not None:
-        return apply(RowsFunction(np.where(rows < 0, rows + input._array.shape[0], rows).astype(np.int64), 0), input)
+        node = RowsFunction(np.where(rows < 0, rows + input._array.shape[0], rows).astype(np.int64), 0)
+        node.label = "IndexBackward0"
+        return apply(node, input)
     try:
         return apply(IndexFunction(index), input)
     except IndexError as error:
@@ -372,6 +382,7 @@ def _grid(positions: np.ndarray, dim: int) -> tuple:
     return tuple(axes)
 
 
+@named_node
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on; index may be smaller in the other dimensions."""
     dim, positions = _check_gather("gather", input, dim, index)
@@ -407,6 +418,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather(wide, dim, positions)
 
 
+@named_node
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these positions of the flat tensor."""
     return getitem(reshape(input, -1), index) if index.ndim else reshape(getitem(reshape(input, -1), reshape(index, 1)), ())
@@ -459,6 +471,7 @@ def _scatter_source(name: str, input: Tensor, dim: int, index: Tensor, src: Tens
     return src if src._array.shape == shape else getitem(src, tuple(slice(0, n) for n in shape))
 
 
+@named_node
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Tensor | None = None, *, value: float | None = None, reduce: str | None = None
 ) -> Tensor:
@@ -488,6 +501,7 @@ def scatter(
     return apply(ScatterFunction(_grid(positions, dim)), input, src)
 
 
+@named_node
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with out[i][index[i][j][k]][k] += src[i][j][k] for dim 1, and so on."""
     dim, positions = _check_gather("scatter_add", input, dim, index)
@@ -527,6 +541,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return apply(RowsFunction(positions, dim), input)
 
 
+@named_node
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A copy of input with alpha * source[i] added at entry index[i] of a dimension."""
     dim, positions = _check_index_vector("index_add", input, dim, index)
@@ -543,12 +558,14 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return input + apply(RowsAddFunction(positions, dim, input._array.shape), source)
 
 
+@named_node
 def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """A copy of input with the value at these entries of a dimension."""
     where_ = _at(*_check_index_vector("index_fill", input, dim, index))
     return apply(ScatterFunction(where_), input, as_tensor_like(value, input.dtype).expand(input._array[where_].shape))
 
 
+@named_node
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with source[i] at entry index[i] of a dimension."""
     where_ = _at(*_check_index_vector("index_copy", input, dim, index))
@@ -581,6 +598,7 @@ def repeat_interleave(
 # Masks
 
 
+@named_node
 def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
     """A copy of input with the value wherever the (broadcast) mask holds."""
     if mask.dtype is not _dtype.bool:
@@ -604,6 +622,7 @@ def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tens
     return write(input, lambda x: masked_fill(x, from_array(diagonal), fill_value), "fill_diagonal_")
 
 
+@named_node
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in order, in one dimension; both are broadcast."""
     if mask.dtype is not _dtype.bool:

@@ -51,6 +51,8 @@ def view_positions(base: np.ndarray, view: np.ndarray) -> np.ndarray:
 class ViewGatherFunction(Function):
     """The elements of x at these positions of its flat order."""
 
+    label = "AsStridedBackward0"
+
     def __init__(self, positions):
         self.positions = positions
 
@@ -79,6 +81,8 @@ class ViewScatterAddFunction(Function):
 
 class ViewScatterFunction(Function):
     """x with the values y at these positions of its flat order."""
+
+    label = "CopySlices"
 
     def __init__(self, positions):
         self.positions = positions
@@ -188,6 +192,8 @@ def _can_cast(source: _dtype.dtype, target: _dtype.dtype) -> bool:
 class FillFunction(Function):
     """A constant in the shape of x: its gradient is zero."""
 
+    label = "FillBackward2"
+
     def __init__(self, value):
         self.value = value
 
@@ -214,6 +220,8 @@ def zero_(input: Tensor) -> Tensor:
 
 class CopyFunction(Function):
     """y in the place of x, whose gradient is zero."""
+
+    label = "CopyBackwards"
 
     def forward(self, x, y):
         return y

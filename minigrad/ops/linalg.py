@@ -11,6 +11,7 @@ import numpy as np
 from minigrad._arguments import normalize_dim
 from minigrad._ext import hot_linalg
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad._naming import named_node
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.shape import broadcast_shapes, clone, diagonal, expand, permute, reshape, squeeze, unsqueeze
@@ -81,6 +82,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return _product(input, mat2)
 
 
+@named_node
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """(M, K) @ (K,) -> (M,). Raises RuntimeError unless the shapes and dtypes agree."""
     _check_tensors("mv", input, vec)
@@ -92,6 +94,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return reshape(_product(input, unsqueeze(vec, 1)), rows)
 
 
+@named_node
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements: (K,), (K,) -> (). Raises RuntimeError unless shapes and dtypes agree."""
     _check_tensors("dot", input, tensor)
@@ -194,6 +197,7 @@ def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Te
     return (input if beta == 1 else input * beta) + product
 
 
+@named_node
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2); input is broadcast to (M, N). beta 0 ignores what is in input.
 
@@ -206,12 +210,14 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     return _scaled_sum(input, mm(mat1, mat2), beta, alpha)
 
 
+@named_node
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec); input is broadcast to (M,). beta 0 ignores what is in input."""
     _check_tensors("addmv", input, mat, vec)
     return _scaled_sum(input, mv(mat, vec), beta, alpha)
 
 
+@named_node
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2); input is broadcast to (B, M, N). beta 0 ignores what is in input.
 
@@ -475,11 +481,13 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return y if bias is None else y + bias
 
 
+@named_node
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha vec1 vec2^T."""
     return _scaled_sum(input, outer(vec1, vec2), beta, alpha)
 
 
+@named_node
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha times the sum of the products of a batch."""
     return _scaled_sum(input, sum_(bmm(batch1, batch2), 0), beta, alpha)

@@ -165,6 +165,8 @@ class _Target:
 class CrossEntropyFunction(Function):
     """-(1 - s) weight[t] log p[t] - s / C sum weight log p for p = softmax(x), reduced; 0 where t is ignored."""
 
+    label = "NllLossBackward0"
+
     def __init__(self, target, smoothing):
         self.target, self.smoothing = target, smoothing
 
@@ -290,6 +292,8 @@ def squared_error(x: Tensor, y: Tensor, mean: bool) -> Tensor:
 
 class HuberFunction(Function):
     """c (x - c / 2) with c = clamp(x, -delta, delta): x^2 / 2 up to delta, linear from there. Its derivative is c."""
+
+    label = "HuberLossBackward0"
 
     def __init__(self, delta):
         self.delta = delta

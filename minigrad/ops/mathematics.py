@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._naming import named_node
 from minigrad.ops.elementwise import (
     _floating,
     broadcast_operands,
@@ -149,6 +150,7 @@ def atanh(input: Tensor) -> Tensor:
     return apply(AtanhFunction(), _floating(input, "atanh"))
 
 
+@named_node
 def sinc(input: Tensor) -> Tensor:
     """sin(pi input) / (pi input), 1 at 0."""
     x = _floating(input, "sinc") * math.pi
@@ -157,11 +159,13 @@ def sinc(input: Tensor) -> Tensor:
     return where(zero, 1.0, sin(safe) / safe)
 
 
+@named_node
 def deg2rad(input: Tensor) -> Tensor:
     """An angle in degrees as radians."""
     return _floating(input, "deg2rad") * (math.pi / 180)
 
 
+@named_node
 def rad2deg(input: Tensor) -> Tensor:
     """An angle in radians as degrees."""
     return _floating(input, "rad2deg") * (180 / math.pi)
@@ -199,6 +203,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     return apply(LogaddexpFunction(), *_only_floats("logaddexp", input, other))
 
 
+@named_node
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2^input + 2^other), without overflow."""
     x, y = _only_floats("logaddexp2", input, other)
@@ -300,6 +305,9 @@ class FmaxFunction(Function):
     def __init__(self, larger):
         self.larger = larger
 
+    def own_name(self):
+        return "FmaxBackward0" if self.larger else "FminBackward0"
+
     def forward(self, x, y):
         return kernels.ufunc(np.fmax if self.larger else np.fmin, x, y)
 
@@ -365,6 +373,7 @@ def positive(input: Tensor) -> Tensor:
     return alias(input)
 
 
+@named_node
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """The tensor with NaN replaced by nan (0) and the infinities by posinf and neginf (the largest and smallest finite number)."""
     if not input.dtype.is_floating_point:

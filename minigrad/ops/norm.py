@@ -14,6 +14,7 @@ import numpy as np
 from minigrad._ext import norm as kernels
 from minigrad._ext.engine import Function, apply, from_array
 from minigrad._ext.memory import empty_array
+from minigrad._naming import named_node
 from minigrad.ops.elementwise import rsqrt
 from minigrad.ops.reduce import mean
 from minigrad.ops.shape import reshape, sum_to_size
@@ -126,6 +127,8 @@ class BatchNormFunction(Function):
 
     mean and var (float64 arrays of C): the batch's own, biased, written by forward, if None is given; constants otherwise.
     """
+
+    label = "NativeBatchNormBackward0"
 
     def __init__(self, eps, mean=None, var=None):
         self.eps, self.mean, self.var = eps, mean, var
@@ -291,6 +294,7 @@ class RowNormGradFunction(Function):
         return _second_order(self, gs, g, x, weight, view, (1, groups, channels, 1), (2, 3), None, self.centered)
 
 
+@named_node
 def layer_norm(x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Each run of `size` neighbours of x normalised by its own mean and variance; weight and bias have `size` elements."""
     return apply(RowNormFunction(1, size, 1, eps, True), x, weight, bias)
@@ -301,12 +305,14 @@ def rms_norm(x: Tensor, size: int, weight: Tensor | None, eps: float) -> Tensor:
     return apply(RowNormFunction(1, size, 1, eps, False), x, weight, None)
 
 
+@named_node
 def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """x (N, C, ...) normalised by the mean and variance of each sample's groups of C / groups channels."""
     shape = x._array.shape
     return apply(RowNormFunction(groups, shape[1] // groups, math.prod(shape[2:]), eps, True), x, weight, bias)
 
 
+@named_node
 def instance_norm(
     x: Tensor,
     weight: Tensor | None,

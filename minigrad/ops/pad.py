@@ -55,6 +55,8 @@ def _fill_outside(out: np.ndarray, pads: Pads, value: float) -> np.ndarray:
 class ConstantPadFunction(MapAxesFunction):
     """The map gives zeros outside, which forward overwrites; the derivative is that of the map."""
 
+    label = "ConstantPadNdBackward0"
+
     def __init__(self, maps: Maps, pads: Pads, value: float) -> None:
         super().__init__(maps)
         self.pads = pads

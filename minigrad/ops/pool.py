@@ -67,6 +67,9 @@ class MaxPoolFunction(Function):
     def __init__(self, geometry, ndim):
         self.geometry, self.ndim = geometry, ndim
 
+    def own_name(self):
+        return f"MaxPool{self.ndim}DWithIndicesBackward0" if self.ndim > 1 else "SqueezeBackward1"
+
     def forward(self, x):
         self.source = x.shape
         shape = _out_shape(x.shape, self.geometry, self.ndim)
@@ -128,6 +131,9 @@ class MaxUnpoolFunction(Function):
     def __init__(self, indices, shape, ndim):
         self.indices, self.shape, self.ndim = indices, shape, ndim
 
+    def own_name(self):
+        return f"MaxUnpool{self.ndim}DBackward0" if self.ndim > 1 else "SqueezeBackward1"
+
     def forward(self, x):
         size = math.prod(self.shape[len(self.shape) - self.ndim :])
         return pool.scatter_at(np.ascontiguousarray(x), self.indices, size, self.shape, False, None)
@@ -141,6 +147,9 @@ class AvgPoolFunction(Function):
 
     def __init__(self, geometry, ndim):
         self.geometry, self.ndim = geometry, ndim
+
+    def own_name(self):
+        return f"AvgPool{self.ndim}DBackward0" if self.ndim > 1 else "SqueezeBackward1"
 
     def forward(self, x):
         self.source = x.shape

@@ -18,6 +18,7 @@ from minigrad._ext import reduce as kernels
 from minigrad._ext import sort as sorting
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import zeros_array
+from minigrad._naming import named_node
 from minigrad.ops import elementwise
 from minigrad.ops.elementwise import isnan, sign, where
 from minigrad.ops.shape import cast, cat, expand, flatten, flip, narrow, reshape
@@ -69,6 +70,9 @@ class SumFunction(Function):
     def __init__(self, dims, keepdim):
         self.dims, self.keepdim = dims, keepdim
 
+    def own_name(self):
+        return "SumBackward0" if len(self.dims) == len(self.shape) and not self.keepdim else "SumBackward1"
+
     def forward(self, x):
         self.shape = x.shape
         if x.dtype.kind == "f":
@@ -102,6 +106,9 @@ def sum(
 class MeanFunction(Function):
     def __init__(self, dims, keepdim):
         self.dims, self.keepdim = dims, keepdim
+
+    def own_name(self):
+        return "MeanBackward0" if len(self.dims) == len(self.shape) and not self.keepdim else "MeanBackward1"
 
     def forward(self, x):
         self.shape = x.shape
@@ -205,6 +212,7 @@ class CumsumFunction(Function):
 
 
 @accepts_axis
+@named_node
 def cumsum(input: Tensor, dim: int, *, dtype: _dtype.dtype | None = None) -> Tensor:
     """The running sum along a dimension; of integers as int64."""
     x = _accumulated(input, dtype)
@@ -256,6 +264,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: _dtype.dtype | None = None) -> Te
 
 class LogSumExpFunction(Function):
     """d log sum exp x = g exp(x - out)"""
+
+    label = "LogsumexpBackward0"
 
     def __init__(self, dims, keepdim):
         self.dims, self.keepdim = dims, keepdim
@@ -366,6 +376,7 @@ def std(
 
 
 @accepts_axis
+@named_node
 def var_mean(
     input: Tensor,
     dim: Dims = None,
@@ -380,6 +391,7 @@ def var_mean(
 
 
 @accepts_axis
+@named_node
 def std_mean(
     input: Tensor,
     dim: Dims = None,
@@ -398,6 +410,8 @@ def std_mean(
 
 class NormFunction(Function):
     """(sum |x|^p)^(1/p) for 0 < p < inf; d norm = g sign(x) (|x| / norm)^(p - 1), 0 where x is 0."""
+
+    label = "LinalgVectorNormBackward0"
 
     def __init__(self, p, dims, keepdim):
         self.p, self.dims, self.keepdim = p, dims, keepdim
@@ -524,6 +538,7 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
 
 
 @accepts_axis
+@named_node
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
     """(min, max) of all elements or along one dimension. Equals share the gradient."""
     _check_not_empty(input, _dims(dim, input.ndim), "aminmax", dim is not None)
@@ -645,6 +660,8 @@ class KthvalueFunction(SelectionFunction):
 class MedianAlongFunction(SelectionFunction):
     """The lower median, or the first NaN if there is one."""
 
+    label = "MedianBackward1"
+
     def select(self, x):
         middle = (x.shape[self.dim] - 1) // 2
         values, order = _sorted_part(x, self.dim, middle, middle + 1, False)
@@ -684,7 +701,9 @@ def _extremum(
         return (elementwise.maximum if name == "max" else elementwise.minimum)(input, dim if other is None else other)
     if dim is None:
         _check_not_empty(input, (), name, False)
-        return apply(value(_dims(None, input.ndim), keepdim), input)
+        node = value(_dims(None, input.ndim), keepdim)
+        node.label = name.capitalize() + "Backward1"
+        return apply(node, input)
     axis = _one_dim(dim, input.ndim, name)
     _check_not_empty(input, (axis,), name, True)
     return result(*_selected(along(axis, keepdim), input))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad._ext.engine import newest_node, relabel
 from minigrad.ops.axis_map import AxisMap, map_axes
 
 if TYPE_CHECKING:
@@ -186,4 +187,8 @@ def interpolate(
     for size, out_size, scale in zip(tuple(x.shape)[x.ndim - len(out_sizes) :], out_sizes, scales):
         arguments = (size, out_size, scale, align_corners, dtype)
         maps.append(antialias_map(mode, *arguments) if antialias else table[mode](*arguments))
-    return map_axes(x, maps)
+    newest = newest_node()
+    out = map_axes(x, maps)
+    kind = "".join(part.capitalize() for part in mode.split("-"))
+    relabel(out, f"Upsample{kind}{len(out_sizes)}D{'Aa' if antialias else ''}Backward0", newest)
+    return out

@@ -14,6 +14,7 @@ from minigrad._arguments import accepts_axis, as_size, check_elements, normalize
 from minigrad._ext import arrange as kernels
 from minigrad._ext import elementwise, memory
 from minigrad._ext.engine import Function, apply
+from minigrad._naming import named_node
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -41,6 +42,8 @@ def contiguous(input: Tensor, memory_format: object = None) -> Tensor:
 
 
 class CastFunction(Function):
+    label = "ToCopyBackward0"
+
     def __init__(self, dtype):
         self.dtype = dtype
 
@@ -153,8 +156,8 @@ def sum_to_size(input: Tensor, *size: int | Sequence[int]) -> Tensor:
 class ViewFunction(Function):
     returns_view = True
 
-    def __init__(self, shape):
-        self.shape = shape
+    def __init__(self, shape, label="ViewBackward0"):
+        self.shape, self.label = shape, label
 
     def forward(self, x):
         self.source = x.shape
@@ -304,14 +307,15 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """A view without the dimensions of size 1 (of those named, if any are)."""
     shape = input._array.shape
     dims = normalize_dims(dim, len(shape))
-    return apply(ViewFunction(tuple(s for i, s in enumerate(shape) if s != 1 or i not in dims)), input)
+    label = "SqueezeBackward0" if dim is None else "SqueezeBackward1" if isinstance(dim, int) else "SqueezeBackward2"
+    return apply(ViewFunction(tuple(s for i, s in enumerate(shape) if s != 1 or i not in dims), label), input)
 
 
 def unsqueeze(input: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
     """A view with a new dimension of size 1 at `dim`."""
     shape = input._array.shape
     dim = normalize_dim(dim if axis is None else axis, len(shape) + 1)
-    return apply(ViewFunction((*shape[:dim], 1, *shape[dim:])), input)
+    return apply(ViewFunction((*shape[:dim], 1, *shape[dim:]), "UnsqueezeBackward0"), input)
 
 
 # Permute
@@ -320,8 +324,8 @@ def unsqueeze(input: Tensor, dim: int | None = None, *, axis: int | None = None)
 class PermuteFunction(Function):
     returns_view = True
 
-    def __init__(self, dims):
-        self.dims = dims
+    def __init__(self, dims, label="PermuteBackward0"):
+        self.dims, self.label = dims, label
 
     def forward(self, x):
         return x.transpose(self.dims)
@@ -350,7 +354,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     dim0, dim1 = normalize_dim(dim0, input.ndim), normalize_dim(dim1, input.ndim)
     if order:
         order[dim0], order[dim1] = order[dim1], order[dim0]
-    return apply(PermuteFunction(tuple(order)), input)
+    return apply(PermuteFunction(tuple(order), "TransposeBackward0"), input)
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
@@ -362,7 +366,7 @@ def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a vector or scalar as it is. Raises RuntimeError beyond two dimensions."""
     if input.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return transpose(input, 0, 1) if input.ndim == 2 else alias(input)
+    return apply(PermuteFunction((1, 0) if input.ndim == 2 else tuple(range(input.ndim)), "TBackward0"), input)
 
 
 def reversed_dims(input: Tensor) -> Tensor:
@@ -441,6 +445,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     return apply(CatFunction(dim), *[cast(x, dtype) for x in tensors])
 
 
+@named_node
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors, all of one shape, along a new dimension."""
     dim = dim if axis is None else axis
@@ -468,6 +473,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([reshape(x, 1, x._array.size) if x.ndim < 2 else x for x in tensors], 0)
 
 
+@named_node
 def repeat(input: Tensor, *sizes: int | Sequence[int], repeats: Sequence[int] | None = None) -> Tensor:
     """Copies of the tensor side by side: repeats[i] along dimension i, missing dimensions in front."""
     repeats = as_size(sizes if repeats is None else (repeats,), "repeat")
@@ -499,6 +505,12 @@ class SliceFunction(Function):
 
     def __init__(self, index):
         self.index = index
+
+    def own_name(self):
+        """That of the last step that PyTorch would take."""
+        steps = [item for item in self.index if item is not Ellipsis and item != slice(None)]
+        last = steps[-1] if steps else slice(None)
+        return "UnsqueezeBackward0" if last is None else "SliceBackward0" if isinstance(last, slice) else "SelectBackward0"
 
     def forward(self, x):
         self.source = x.shape
@@ -562,8 +574,8 @@ class SplitFunction(Function):
 
     returns_view = True
 
-    def __init__(self, sizes, dim):
-        self.sizes, self.dim = sizes, dim
+    def __init__(self, sizes, dim, label="SplitBackward0"):
+        self.sizes, self.dim, self.label = sizes, dim, label
 
     def forward(self, x):
         self.source = x.shape
@@ -605,14 +617,16 @@ def split(
         if step == 0 and size != 0:
             raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {size}")
         sizes = [min(step, size - start) for start in range(0, size, step)] if size else [0]
+        label = "SplitBackward0"
     else:
+        label = "SplitWithSizesBackward0"
         sizes = [int(s) for s in split_size_or_sections]
         if any(s < 0 for s in sizes) or sum(sizes) != size:
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size at dimension {dim}), but got "
                 f"split_sizes={sizes}"
             )
-    return apply(SplitFunction(sizes, dim), tensor)
+    return apply(SplitFunction(sizes, dim, label), tensor)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -627,6 +641,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @accepts_axis
+@named_node
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of each entry of a dimension, without that dimension."""
     if input.ndim == 0:
@@ -659,6 +674,8 @@ class DiagonalFunction(Function):
 
 class DiagonalScatterFunction(Function):
     """Zeros with x on a diagonal: the adjoint of DiagonalFunction."""
+
+    label = "DiagEmbedBackward0"
 
     def __init__(self, where, shape):
         self.where, self.shape = where, shape
@@ -747,6 +764,7 @@ class RollFunction(Function):
         return apply(RollFunction(tuple(-s for s in self.shifts), self.dims), g)
 
 
+@named_node
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
     """A copy with the entries of each dimension moved on, around the end; of all elements in order if no dimension is named."""
     shifts = as_size((shifts,), "roll")
@@ -765,6 +783,9 @@ class TriangleFunction(Function):
 
     def __init__(self, lower, diagonal):
         self.lower, self.diagonal = lower, diagonal
+
+    def own_name(self):
+        return "TrilBackward0" if self.lower else "TriuBackward0"
 
     def forward(self, x):
         kept = np.tri(*x.shape[-2:], self.diagonal, dtype=bool)

@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad._ext import hot_loss
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad._naming import named_node
 from minigrad.nn.functional.distance import pairwise_distance
 from minigrad.ops import loss as ops
 from minigrad.ops.activation import logsigmoid
@@ -120,9 +121,13 @@ def mse_loss(
         loss = _weighted((x - y) ** 2, input, weight)
         return loss.sum() / weight.sum() if reduction == "mean" else ops.mean_or_sum(loss, reduction)
     if reduction == "none":
-        d = x - y
-        return d * d
+        return _square(x - y)
     return ops.squared_error(x, y, reduction == "mean")
+
+
+@named_node
+def _square(x: Tensor) -> Tensor:
+    return x * x
 
 
 def l1_loss(
@@ -145,6 +150,7 @@ def l1_loss(
     return ops.mean_or_sum(loss, reduction)
 
 
+@named_node
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -162,6 +168,7 @@ def smooth_l1_loss(
     return ops.mean_or_sum(d.abs() if beta == 0 else ops.huber(d, beta) / beta, reduction)
 
 
+@named_node
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -304,6 +311,7 @@ def nll_loss(
 # Binary and multi-label classification
 
 
+@named_node
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -337,6 +345,7 @@ def binary_cross_entropy(
     return ops.mean_or_sum(loss if weight is None else loss * weight, reduction)
 
 
+@named_node
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -363,6 +372,7 @@ def binary_cross_entropy_with_logits(
     return ops.mean_or_sum(loss if weight is None else loss * weight, reduction)
 
 
+@named_node
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -389,6 +399,7 @@ def multilabel_soft_margin_loss(
     return ops.mean_or_sum(sum_over(loss, -1) / input._array.shape[-1], reduction)
 
 
+@named_node
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -430,6 +441,7 @@ def multi_margin_loss(
     return ops.mean_or_sum(reshape(loss, wanted) if reduction == "none" else loss, reduction)
 
 
+@named_node
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from minigrad import _dtype
 from minigrad._arguments import check_elements, ntuple
 from minigrad._ext.engine import TensorBase
+from minigrad._naming import named_node
 from minigrad.ops import pool
 from minigrad.ops.elementwise import where
 
@@ -527,11 +528,13 @@ def adaptive_avg_pool1d(input: Tensor, output_size: OptionalSize) -> Tensor:
     return _adaptive_avg_pool(1, input, output_size)
 
 
+@named_node
 def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
     """adaptive_avg_pool1d over two dimensions; None in output_size keeps the input's size."""
     return _adaptive_avg_pool(2, input, output_size)
 
 
+@named_node
 def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
     """adaptive_avg_pool1d over three dimensions; None in output_size keeps the input's size."""
     return _adaptive_avg_pool(3, input, output_size)
@@ -542,11 +545,13 @@ def adaptive_max_pool1d(input: Tensor, output_size: OptionalSize, return_indices
     return _adaptive_max_pool(1, input, output_size, return_indices)
 
 
+@named_node
 def adaptive_max_pool2d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """adaptive_max_pool1d over two dimensions; None in output_size keeps the input's size."""
     return _adaptive_max_pool(2, input, output_size, return_indices)
 
 
+@named_node
 def adaptive_max_pool3d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """adaptive_max_pool1d over three dimensions; None in output_size keeps the input's size."""
     return _adaptive_max_pool(3, input, output_size, return_indices)
@@ -557,6 +562,7 @@ def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Size, return_in
     return _adaptive_max_pool(1, input, output_size, True)
 
 
+@named_node
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -564,6 +570,7 @@ def adaptive_max_pool2d_with_indices(
     return _adaptive_max_pool(2, input, output_size, True)
 
 
+@named_node
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: OptionalSize, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigrad._naming import named_node
 from minigrad.creation import from_numpy
 from minigrad.ops import sample
 from minigrad.tensor import Tensor
@@ -29,6 +30,7 @@ def _check_axes(function: str, input: Tensor) -> None:
         raise RuntimeError(f"{function}: expected an input with at least 3 axes, but got shape {tuple(input.shape)}")
 
 
+@named_node
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Moves channels into space: (*, C * r * r, H, W) -> (*, C, H * r, W * r).
 
@@ -50,6 +52,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return split.permute(*order).reshape(*lead, channels // (r * r), height * r, width * r)
 
 
+@named_node
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """The inverse of pixel_shuffle: (*, C, H * r, W * r) -> (*, C * r * r, H, W).
 
@@ -71,6 +74,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return split.permute(*order).reshape(*lead, channels * r * r, height // r, width // r)
 
 
+@named_node
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Deals the channels of (N, C, ...) out: channel g * (C / groups) + i becomes channel i * groups + g.
 
@@ -109,6 +113,7 @@ def _check_grid(input: Tensor, grid: Tensor, mode: str) -> None:
         raise RuntimeError(f"grid_sample: input and grid must have the same dtype, but got {input.dtype} and {grid.dtype}")
 
 
+@named_node
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
@@ -156,6 +161,7 @@ def _check_affine(theta: Tensor, size: Sequence[int]) -> None:
             raise TypeError(f"affine_grid: size must be a tuple of ints, but got {tuple(size)}")
 
 
+@named_node
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """The grid for grid_sample of an affine map: grid[n, ..., :] = theta[n] @ (x, y[, z], 1) over the points of the output.
 

@@ -1,0 +1,87 @@
+"""What `print(loss)` shows of the graph: the names of nodes are PyTorch's."""
+
+import pytest
+
+import minigrad as mg
+from minigrad.nn import functional as F
+from tests.op_table import ROWS
+from tests.test_ops import execute, is_tensor, prepare
+
+# Rows whose result is shown by another name: an operation that is one there and several here (or the other way around), or one that
+# PyTorch names by how it was called (pow of a number, an activation in place).
+OTHERWISE = """
+    Tensor.__matmul__ Tensor.__rtruediv__ adjoint atleast_2d atleast_3d block_diag cartesian_prod diag dsplit einsum float_power fmod hsplit
+    kron lerp masked_fill matmul nn.Module.register_full_backward_hook nn.RReLU nn.functional.adaptive_avg_pool2d
+    nn.functional.adaptive_avg_pool3d nn.functional.celu_ nn.functional.cross_entropy nn.functional.dropout1d nn.functional.dropout3d
+    nn.functional.elu_ nn.functional.embedding_bag nn.functional.fold nn.functional.leaky_relu_ nn.functional.lp_pool1d
+    nn.functional.lp_pool2d nn.functional.lp_pool3d nn.functional.multi_head_attention_forward nn.functional.pairwise_distance
+    nn.functional.pdist nn.functional.rms_norm nn.functional.rrelu nn.functional.rrelu_ nn.functional.scaled_dot_product_attention
+    nn.functional.selu_ nn.functional.threshold_ nn.functional.unfold positive prod remainder repeat_interleave round rrelu rsub scatter
+    tensor_split tensordot vsplit clamp_max clamp_min nn.functional.ctc_loss
+"""
+
+
+def names(lib, row, sample):
+    """The names of the nodes of a row's results on a library; for a write through a view, of the base and of the view."""
+    outs = [y for y in execute(lib, row, prepare(lib, sample, row.dtypes[0])) if is_tensor(y)]
+    return [y.grad_fn.name().removeprefix("torch::autograd::") if y.grad_fn is not None else None for y in outs]
+
+
+def is_in_place(row):
+    return row.name.startswith("Tensor.") and row.name.endswith("_") and not row.name.endswith("__")
+
+
+CHECKED = [row for row in ROWS if row.order and row.name not in OTHERWISE.split() and not is_in_place(row)]
+
+
+@pytest.mark.parametrize("row", CHECKED, ids=lambda row: row.name)
+@pytest.mark.filterwarnings("ignore")
+def test_a_node_s_name_is_torch_s(row, torch):
+    for sample in row.sample_list()[:2]:
+        assert names(mg, row, sample) == names(torch, row, sample)
+
+
+def test_the_names_that_scripts_print(lib):
+    nn, x = lib.nn, lib.ones(2, 3, requires_grad=True)
+    functional = nn.functional
+    y = x.sigmoid()
+    target = lib.tensor([0, 1])
+    shown = {
+        "AddmmBackward0": nn.Linear(3, 2)(x),
+        "NllLossBackward0": functional.cross_entropy(x, target),
+        "MseLossBackward0": functional.mse_loss(x, lib.zeros(2, 3)),
+        "BinaryCrossEntropyBackward0": functional.binary_cross_entropy(y, lib.ones(2, 3)),
+        "MeanBackward0": x.mean(),
+        "MeanBackward1": x.mean(0),
+        "SumBackward0": x.sum(),
+        "SumBackward1": x.sum(1),
+        "ConvolutionBackward0": nn.Conv2d(1, 1, 1)(x.view(1, 1, 2, 3)),
+        "MmBackward0": x @ lib.ones(3, 2),
+        "TBackward0": x.t(),
+        "SelectBackward0": x[0],
+        "SliceBackward0": x[:, 1:],
+        "UnsqueezeBackward0": x[None],
+        "IndexBackward0": x[target],
+        "RsubBackward1": 1 - x,
+        "PowBackward0": x**2,
+        "MaxBackward1": x.max(),
+        "MaxPool2DWithIndicesBackward0": functional.max_pool2d(x.view(1, 1, 2, 3), 2),
+        "NativeBatchNormBackward0": nn.BatchNorm1d(3)(x),
+        "NativeLayerNormBackward0": nn.LayerNorm(3)(x),
+        "EmbeddingBackward0": nn.Embedding(4, 2)(target),
+    }
+    assert [t.grad_fn.name() for t in shown.values()] == list(shown)
+    assert repr(x.sum()) == "tensor(6., grad_fn=<SumBackward0>)"
+
+
+def test_a_write_through_a_view_is_shown_as_in_torch(lib):
+    x = lib.ones(3, requires_grad=True) * 1
+    view = x[:2]
+    view.mul_(2)
+    assert (repr(x.grad_fn).split()[0], repr(view.grad_fn).split()[0]) == ("<CopySlices", "<AsStridedBackward0")
+
+
+def test_a_name_is_not_given_to_an_earlier_node():
+    x = mg.ones(3, requires_grad=True) * 1
+    y = F.dropout(x, 0.5, training=False)
+    assert y.grad_fn.name() == x.grad_fn.name() == "MulBackward0"
