@@ -21,6 +21,10 @@ cdef extern from "loss.h" nogil:
     void nll_backward_c "nll_backward"(...)
     void squared_error_c "squared_error"(...)
     void scaled_difference_c "scaled_difference"(...)
+    void c_absolute_error "absolute_error"(...)
+    void c_absolute_error_gradient "absolute_error_gradient"(...)
+    void c_huber_error "huber_error"(...)
+    void c_huber_error_gradient "huber_error_gradient"(...)
     const int LOSS_MEAN_SEGMENT
 
 
@@ -195,3 +199,38 @@ cpdef int scaled_difference(cnp.ndarray x, cnp.ndarray y, double scale, cnp.ndar
             scaled_difference_c(<const double *> cnp.PyArray_DATA(x), <const double *> cnp.PyArray_DATA(y), scale,
                                 <double *> cnp.PyArray_DATA(out), n, threads)
     return 0
+
+
+def difference_loss(const floating[::1] x, const floating[::1] y, delta):
+    """The sum of |x - y| (delta None), or of Huber's function of x - y, added up as in squared_error."""
+    cdef int64_t n = x.shape[0], blocks = (n + LOSS_MEAN_SEGMENT - 1) // LOSS_MEAN_SEGMENT, b
+    cdef double total = 0, limit = 0 if delta is None else delta
+    cdef double[::1] partial
+    cdef bint absolute = delta is None
+    cdef int threads = plan_threads(n // 4)
+    if n == 0:
+        return 0.0
+    partial = np.empty(blocks)
+    with nogil:
+        if absolute:
+            c_absolute_error(&x[0], &y[0], limit, &partial[0], n, threads)
+        else:
+            c_huber_error(&x[0], &y[0], limit, &partial[0], n, threads)
+        for b in range(blocks):
+            total += partial[b]
+    return total
+
+
+def difference_loss_gradient(const floating[::1] x, const floating[::1] y, delta, double scale, floating[::1] out):
+    """out = scale times the slope of difference_loss at x - y: its sign, or its value cut to [-delta, delta]."""
+    cdef int64_t n = x.shape[0]
+    cdef double limit = 0 if delta is None else delta
+    cdef bint absolute = delta is None
+    cdef int threads = plan_threads(n // 4)
+    if n == 0:
+        return
+    with nogil:
+        if absolute:
+            c_absolute_error_gradient(&x[0], &y[0], limit, scale, &out[0], n, threads)
+        else:
+            c_huber_error_gradient(&x[0], &y[0], limit, scale, &out[0], n, threads)

@@ -12,6 +12,10 @@
 #define nll_forward(x, ...) MG_CALL(nll_forward, x)(x, __VA_ARGS__)
 #define nll_backward(x, ...) MG_CALL(nll_backward, x)(x, __VA_ARGS__)
 #define squared_error(x, ...) MG_CALL(squared_error, x)(x, __VA_ARGS__)
+#define absolute_error(x, ...) MG_CALL(absolute_error, x)(x, __VA_ARGS__)
+#define absolute_error_gradient(x, ...) MG_CALL(absolute_error_gradient, x)(x, __VA_ARGS__)
+#define huber_error(x, ...) MG_CALL(huber_error, x)(x, __VA_ARGS__)
+#define huber_error_gradient(x, ...) MG_CALL(huber_error_gradient, x)(x, __VA_ARGS__)
 #define scaled_difference(x, ...) MG_CALL(scaled_difference, x)(x, __VA_ARGS__)
 
 #endif

@@ -24,6 +24,7 @@ static int32_t mg_largest(const int32_t *index, int64_t n) {
 enum { MG_ZEROS, MG_BORDER, MG_REFLECTION };
 
 #define KERNELS "resize_kernels.h"
+#include "thread_scratch.h"
 #include "multiversion.h"
 
 #define map_planes(x, ...) MG_CALL(map_planes, x)(x, __VA_ARGS__)

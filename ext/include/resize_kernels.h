@@ -273,9 +273,109 @@ MG_INLINE REAL NAME(value_at)(const REAL *plane, int32_t index) {
     return index < 0 ? 0 : value;
 }
 
+/* With several channels a tap is a vector of SAMPLE_CHANNELS of them: the planes of a block are transposed to (element, channel) first, and
+   the results back. That reads a cache line where the planes one by one would gather from as many. */
+#ifndef SAMPLE_CHANNELS
+#define SAMPLE_CHANNELS 16
+#define SAMPLE_LEAST_CHANNELS 4  /* with fewer the transposition costs more than it saves */
+#endif
+
+/* to[i, c] = planes[c, i] for c < channels, 0 for the others of the block */
+static void NAME(interleave)(const REAL *planes, int64_t stride, int64_t n, int64_t channels, REAL *to) {
+    for (int64_t start = 0; start < n; start += SAMPLE_CHANNELS) {
+        const int64_t count = n - start < SAMPLE_CHANNELS ? n - start : SAMPLE_CHANNELS;
+        for (int64_t c = 0; c < SAMPLE_CHANNELS; c++)
+            for (int64_t i = 0; i < count; i++)
+                to[(start + i) * SAMPLE_CHANNELS + c] = c < channels ? planes[c * stride + start + i] : 0;
+    }
+}
+
+/* planes[c, i] = from[i, c] for c < channels */
+static void NAME(separate)(const REAL *from, int64_t n, int64_t channels, REAL *planes, int64_t stride) {
+    for (int64_t start = 0; start < n; start += SAMPLE_CHANNELS) {
+        const int64_t count = n - start < SAMPLE_CHANNELS ? n - start : SAMPLE_CHANNELS;
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t i = 0; i < count; i++) planes[c * stride + start + i] = from[(start + i) * SAMPLE_CHANNELS + c];
+    }
+}
+
+/* sample() for one block of channels; lines (size, SAMPLE_CHANNELS) and results (points, SAMPLE_CHANNELS) are scratch. */
+static void NAME(sample_block)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t channels, int64_t size,
+                               int64_t taps, int64_t points, REAL *lines, REAL *results) {
+    NAME(interleave)(x, size, size, channels, lines);
+    for (int64_t o = 0; o < points; o++) {
+        REAL sum[SAMPLE_CHANNELS] = {0};
+        for (int64_t k = 0; k < taps; k++) {
+            const int32_t at = index[k * points + o];
+            if (at < 0) continue;
+            const REAL w = weight[k * points + o], *line = lines + (int64_t)at * SAMPLE_CHANNELS;
+            for (int c = 0; c < SAMPLE_CHANNELS; c++) sum[c] += w * line[c];
+        }
+        memcpy(results + o * SAMPLE_CHANNELS, sum, sizeof sum);
+    }
+    NAME(separate)(results, points, channels, out, points);
+}
+
+/* sample_adjoint() for one block of channels, gx overwritten. */
+static void NAME(sample_adjoint_block)(const REAL *g, const REAL *weight, const int32_t *index, REAL *gx, int64_t channels,
+                                       int64_t size, int64_t taps, int64_t points, REAL *lines, REAL *results) {
+    NAME(interleave)(g, points, points, channels, results);
+    memset(lines, 0, size * SAMPLE_CHANNELS * sizeof(REAL));
+    for (int64_t k = 0; k < taps; k++)
+        for (int64_t o = 0; o < points; o++) {
+            const int32_t at = index[k * points + o];
+            if (at < 0) continue;
+            const REAL w = weight[k * points + o], *from = results + o * SAMPLE_CHANNELS;
+            REAL *line = lines + (int64_t)at * SAMPLE_CHANNELS;
+            for (int c = 0; c < SAMPLE_CHANNELS; c++) line[c] += w * from[c];
+        }
+    NAME(separate)(lines, size, channels, gx, size);
+}
+
+/* The share of one block of channels in sample_weights(), added to gw. */
+static void NAME(sample_weights_block)(const REAL *g, const REAL *x, const int32_t *index, REAL *gw, int64_t channels, int64_t size,
+                                       int64_t taps, int64_t points, REAL *lines, REAL *results) {
+    NAME(interleave)(x, size, size, channels, lines);
+    NAME(interleave)(g, points, points, channels, results);
+    for (int64_t k = 0; k < taps; k++)
+        for (int64_t o = 0; o < points; o++) {
+            const int32_t at = index[k * points + o];
+            if (at < 0) continue;
+            const REAL *line = lines + (int64_t)at * SAMPLE_CHANNELS, *from = results + o * SAMPLE_CHANNELS;
+            REAL sum = 0;
+            _Pragma("omp simd reduction(+ : sum)") for (int c = 0; c < SAMPLE_CHANNELS; c++) sum += from[c] * line[c];
+            gw[k * points + o] += sum;
+        }
+}
+
+/* Whether blocks of channels serve: the transposition of an image must pay for itself. */
+MG_INLINE int NAME(sample_in_blocks)(int64_t channels, int64_t size, int64_t taps, int64_t points) {
+    return channels >= SAMPLE_LEAST_CHANNELS && size > 0 && taps * points >= 2 * size;
+}
+
+/* How much scratch a block needs. */
+MG_INLINE int64_t NAME(sample_scratch)(int64_t size, int64_t points) {
+    return (size + points) * SAMPLE_CHANNELS * (int64_t)sizeof(REAL);
+}
+
+#define SAMPLE_BLOCKS(channels) (((channels) + SAMPLE_CHANNELS - 1) / SAMPLE_CHANNELS)
+#define SAMPLE_OF_BLOCK(channels, first) ((channels) - (first) < SAMPLE_CHANNELS ? (channels) - (first) : SAMPLE_CHANNELS)
+
 /* out[n, c, o] = sum over k of weight[n, k, o] * x[n, c, index[n, k, o]] */
 static void NAME(sample)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t batch, int64_t channels,
                          int64_t size, int64_t taps, int64_t points, int threads) {
+    if (NAME(sample_in_blocks)(channels, size, taps, points)) {
+        const int64_t blocks = SAMPLE_BLOCKS(channels);
+        #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+        for (int64_t task = 0; task < batch * blocks; task++) {
+            const int64_t n = task / blocks, c = task % blocks * SAMPLE_CHANNELS;
+            REAL *lines = mg_thread_scratch(NAME(sample_scratch)(size, points));
+            NAME(sample_block)(x + (n * channels + c) * size, weight + n * taps * points, index + n * taps * points,
+                               out + (n * channels + c) * points, SAMPLE_OF_BLOCK(channels, c), size, taps, points, lines,
+                               lines + size * SAMPLE_CHANNELS);
+        }
+        return;
+    }
     #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t p = 0; p < batch * channels; p++) {
         const int64_t n = p / channels;
@@ -299,6 +399,18 @@ static void NAME(sample)(const REAL *x, const REAL *weight, const int32_t *index
 /* gx[n, c, s] = sum over (k, o) with index[n, k, o] = s of weight[n, k, o] * g[n, c, o]; gx must come zeroed */
 static void NAME(sample_adjoint)(const REAL *g, const REAL *weight, const int32_t *index, REAL *gx, int64_t batch,
                                  int64_t channels, int64_t size, int64_t taps, int64_t points, int threads) {
+    if (NAME(sample_in_blocks)(channels, size, taps, points)) {
+        const int64_t blocks = SAMPLE_BLOCKS(channels);
+        #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+        for (int64_t task = 0; task < batch * blocks; task++) {
+            const int64_t n = task / blocks, c = task % blocks * SAMPLE_CHANNELS;
+            REAL *lines = mg_thread_scratch(NAME(sample_scratch)(size, points));
+            NAME(sample_adjoint_block)(g + (n * channels + c) * points, weight + n * taps * points, index + n * taps * points,
+                                       gx + (n * channels + c) * size, SAMPLE_OF_BLOCK(channels, c), size, taps, points, lines,
+                                       lines + size * SAMPLE_CHANNELS);
+        }
+        return;
+    }
     #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t p = 0; p < batch * channels; p++) {
         const int64_t n = p / channels;
@@ -316,6 +428,18 @@ static void NAME(sample_adjoint)(const REAL *g, const REAL *weight, const int32_
 /* gw[n, k, o] = sum over c of g[n, c, o] * x[n, c, index[n, k, o]] */
 static void NAME(sample_weights)(const REAL *g, const REAL *x, const int32_t *index, REAL *gw, int64_t batch, int64_t channels,
                                  int64_t size, int64_t taps, int64_t points, int threads) {
+    if (NAME(sample_in_blocks)(channels, size, taps, points)) {
+        #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+        for (int64_t n = 0; n < batch; n++) {
+            REAL *lines = mg_thread_scratch(NAME(sample_scratch)(size, points));
+            memset(gw + n * taps * points, 0, taps * points * sizeof(REAL));
+            for (int64_t c = 0; c < channels; c += SAMPLE_CHANNELS)
+                NAME(sample_weights_block)(g + (n * channels + c) * points, x + (n * channels + c) * size, index + n * taps * points,
+                                           gw + n * taps * points, SAMPLE_OF_BLOCK(channels, c), size, taps, points, lines,
+                                           lines + size * SAMPLE_CHANNELS);
+        }
+        return;
+    }
     #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t row = 0; row < batch * taps; row++) {
         const int64_t n = row / taps;

@@ -13,7 +13,7 @@ from minigrad._ext import elementwise, hot_loss
 from minigrad._ext import loss as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
-from minigrad.ops.elementwise import ClampGradFunction, clamp_min, exp, log, log1p
+from minigrad.ops.elementwise import ClampGradFunction, clamp, clamp_min, exp, log, log1p, sign
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import cast, reshape
 
@@ -287,7 +287,50 @@ def squared_error(x: Tensor, y: Tensor, mean: bool) -> Tensor:
     return hot_loss.try_squared_error(x, y, mean)
 
 
-# Huber's function
+# The absolute error, and Huber's
+
+
+class DifferenceLossFunction(Function):
+    """scale times the sum of |x - y| (delta None), or of Huber's function of x - y, of equal shapes."""
+
+    def __init__(self, delta, scale):
+        self.delta, self.scale = delta, scale
+
+    def forward(self, x, y):
+        total = kernels.difference_loss(np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1), self.delta)
+        return np.asarray(total * self.scale, x.dtype)
+
+    def backward(self, g, x, y):
+        wants_x, wants_y = self.needs_input_grad
+        gx = apply(DifferenceLossGradFunction(self.delta, self.scale), g, x, y)
+        return gx if wants_x else None, -gx if wants_y else None
+
+
+class DifferenceLossGradFunction(Function):
+    """scale g sign(x - y), or scale g clamp(x - y, -delta, delta), for a 0-d g"""
+
+    def __init__(self, delta, scale):
+        self.delta, self.scale = delta, scale
+
+    def forward(self, g, x, y):
+        out = empty_array(x.shape, x.dtype)
+        flat = np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1)
+        kernels.difference_loss_gradient(*flat, self.delta, self.scale * float(g), out.reshape(-1))
+        return out
+
+    def backward(self, h, g, x, y):
+        wants_g, wants_x, wants_y = self.needs_input_grad
+        difference = x - y
+        slope = sign(difference) if self.delta is None else clamp(difference, -self.delta, self.delta)
+        hx = h * (g * self.scale)
+        hx = hx * 0.0 if self.delta is None else apply(ClampGradFunction(-self.delta, self.delta), hx, difference)
+        return sum(h * slope) * self.scale if wants_g else None, hx if wants_x else None, -hx if wants_y else None
+
+
+def difference_loss(x: Tensor, y: Tensor, delta: float | None, mean: bool) -> Tensor:
+    """The sum, or mean, of |x - y| (delta None) or of Huber's function of x - y; x and y have one shape and one float dtype."""
+    n = x._array.size
+    return apply(DifferenceLossFunction(delta, (1 / n if n else math.nan) if mean else 1.0), x, y)
 
 
 class HuberFunction(Function):

@@ -144,6 +144,8 @@ def l1_loss(
     if not (input.dtype.is_floating_point or target.dtype.is_floating_point):
         raise RuntimeError(f"l1_loss: input dtype must be a floating point dtype. Got: {_torch_name(input)}")
     x, y = _pair("l1_loss", input, target)
+    if weight is None and reduction != "none":
+        return ops.difference_loss(x, y, None, reduction == "mean")
     loss = _weighted((x - y).abs(), input, weight)
     if weight is not None and reduction == "mean":
         return loss.sum() / weight.sum()
@@ -164,6 +166,9 @@ def smooth_l1_loss(
     x, y = _pair("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    if reduction != "none":
+        loss = ops.difference_loss(x, y, beta or None, reduction == "mean")
+        return loss if beta in (0, 1) else loss / beta
     d = x - y
     return ops.mean_or_sum(d.abs() if beta == 0 else ops.huber(d, beta) / beta, reduction)
 
@@ -177,6 +182,8 @@ def huber_loss(
     x, y = _pair("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    if weight is None and reduction != "none":
+        return ops.difference_loss(x, y, delta, reduction == "mean")
     return ops.mean_or_sum(_weighted(ops.huber(x - y, delta), input, weight), reduction)
 
 
