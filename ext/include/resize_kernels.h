@@ -12,6 +12,8 @@
 
    Every output element is the work of one thread and is summed in the order of its taps, so no bit depends on their number. */
 
+#include "gemm_kernels.h"
+
 /* ---- 1. linear maps along axes ----------------------------------------------------------------------------------------
 
    One output row at a time: first the rows are combined into a row of the input's width, vectorised over its columns; then
@@ -280,23 +282,34 @@ MG_INLINE REAL NAME(value_at)(const REAL *plane, int32_t index) {
 #define SAMPLE_LEAST_CHANNELS 4  /* with fewer the transposition costs more than it saves */
 #endif
 
-/* to[i, c] = planes[c, i] for c < channels, 0 for the others of the block */
+/* to[i, c] = planes[c, i] for c < channels, 0 for the others of the block. Whole tiles are transposed in registers. */
 static void NAME(interleave)(const REAL *planes, int64_t stride, int64_t n, int64_t channels, REAL *to) {
-    for (int64_t start = 0; start < n; start += SAMPLE_CHANNELS) {
-        const int64_t count = n - start < SAMPLE_CHANNELS ? n - start : SAMPLE_CHANNELS;
-        for (int64_t c = 0; c < SAMPLE_CHANNELS; c++)
-            for (int64_t i = 0; i < count; i++)
-                to[(start + i) * SAMPLE_CHANNELS + c] = c < channels ? planes[c * stride + start + i] : 0;
-    }
+    int64_t whole = 0;
+    if (channels == SAMPLE_CHANNELS)
+        for (; whole + LANES <= n; whole += LANES)
+            for (int c = 0; c < SAMPLE_CHANNELS; c += LANES) {
+                VECTOR r[LANES];
+                for (int j = 0; j < LANES; j++) r[j] = *(const VECTOR *)(planes + (c + j) * stride + whole);
+                NAME(gemm_transpose)(r);
+                for (int j = 0; j < LANES; j++) *(VECTOR *)(to + (whole + j) * SAMPLE_CHANNELS + c) = r[j];
+            }
+    for (int64_t i = whole; i < n; i++)
+        for (int64_t c = 0; c < SAMPLE_CHANNELS; c++) to[i * SAMPLE_CHANNELS + c] = c < channels ? planes[c * stride + i] : 0;
 }
 
 /* planes[c, i] = from[i, c] for c < channels */
 static void NAME(separate)(const REAL *from, int64_t n, int64_t channels, REAL *planes, int64_t stride) {
-    for (int64_t start = 0; start < n; start += SAMPLE_CHANNELS) {
-        const int64_t count = n - start < SAMPLE_CHANNELS ? n - start : SAMPLE_CHANNELS;
-        for (int64_t c = 0; c < channels; c++)
-            for (int64_t i = 0; i < count; i++) planes[c * stride + start + i] = from[(start + i) * SAMPLE_CHANNELS + c];
-    }
+    int64_t whole = 0;
+    if (channels == SAMPLE_CHANNELS)
+        for (; whole + LANES <= n; whole += LANES)
+            for (int c = 0; c < SAMPLE_CHANNELS; c += LANES) {
+                VECTOR r[LANES];
+                for (int j = 0; j < LANES; j++) r[j] = *(const VECTOR *)(from + (whole + j) * SAMPLE_CHANNELS + c);
+                NAME(gemm_transpose)(r);
+                for (int j = 0; j < LANES; j++) *(VECTOR *)(planes + (c + j) * stride + whole) = r[j];
+            }
+    for (int64_t i = whole; i < n; i++)
+        for (int64_t c = 0; c < channels; c++) planes[c * stride + i] = from[i * SAMPLE_CHANNELS + c];
 }
 
 /* sample() for one block of channels; lines (size, SAMPLE_CHANNELS) and results (points, SAMPLE_CHANNELS) are scratch. */
