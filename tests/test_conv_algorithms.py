@@ -153,6 +153,54 @@ def test_depthwise_of_any_size(batch, channels, kernel, stride, sides, seed):
     check_by_definition(np.float32, batch, 1, 1, channels, axes, seed)
 
 
+SMALL = {  # and the algorithms of the forward direction and of the gradient of x
+    "LeNet": (3, 6, 16, 1, [axis(12, 5), axis(12, 5)], ["small", "columns"]),
+    "padded": (2, 15, 30, 1, [axis(9, 3, 1, 1), axis(16, 5, 1, 2)], ["small", "small"]),
+    "one line": (9, 5, 16, 1, [axis(1, 1), axis(20, 4, 1, 1)], ["strip", "strip"]),
+    "many images": (11, 3, 32, 1, [axis(8, 3), axis(10, 3)], ["small", "columns"]),
+    "wide": (2, 2, 48, 1, [axis(6, 3), axis(34, 19)], ["small", "columns"]),
+    "padding beyond the kernel": (2, 3, 16, 1, [axis(2, 3, 1, 4), axis(4, 3, 1, 3)], ["small", "strip"]),
+    "uneven padding": (2, 16, 16, 1, [axis(10, 3, 1, 0, after=2), axis(16, 2, 1, 1, after=0)], ["small", "small"]),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_images(name):
+    batch, channels, filters, groups, axes, expected = SMALL[name]
+    with mg.backends.winograd.flags(0):
+        assert plans(batch, channels, filters, groups, axes)[:2] == expected
+        for dtype in (np.float32, np.float64):
+            check_by_definition(dtype, batch, channels, filters, 1, axes)
+        same_bits(batch, channels, filters, groups, axes)
+
+
+small_side = st.tuples(st.integers(0, 16), st.integers(1, 6), st.integers(0, 3), st.integers(0, 3)).map(
+    lambda a: axis(a[0] + a[1], a[1], 1, a[2], after=a[3])
+)
+
+
+@fuzz(20)
+@given(st.integers(1, 10), st.integers(1, 20), st.sampled_from([8, 15, 16, 31, 32]), small_side, small_side, st.integers(0, 99))
+def test_small_images_of_any_size(batch, channels, filters, height, width, seed):
+    check_by_definition(np.float32, batch, channels, filters, 1, [height, width], seed)
+
+
+@pytest.mark.parametrize("name", ["LeNet", "padded", "many images"])
+def test_a_nan_reaches_its_surroundings_of_a_small_image_and_nothing_else(name):
+    batch, channels, filters, _, axes, _ = SMALL[name]
+    image, kernel, out = ([a[i] for a in axes] for i in range(3))
+    x, w, g = np.zeros((batch, channels, *image)), np.ones((filters, channels, *kernel)), np.zeros((batch, filters, *out))
+    x[1, 1, 2, 3] = g[1, 3, 1, 2] = 1
+    expected_y, expected_gx = naive(x, w, 1, axes) > 0, np.zeros_like(x)
+    conv.conv_transpose(g, w, None, expected_gx, geometry(1, axes))  # in float64, of finite numbers
+    x[1, 1, 2, 3] = g[1, 3, 1, 2] = np.nan
+    y, gx = g.astype(np.float32), x.astype(np.float32)
+    conv.conv(x.astype(np.float32), w.astype(np.float32), None, y, geometry(1, axes))
+    np.testing.assert_array_equal(np.isnan(y), expected_y)
+    conv.conv_transpose(g.astype(np.float32), w.astype(np.float32), None, gx, geometry(1, axes))
+    np.testing.assert_array_equal(np.isnan(gx), expected_gx > 0)
+
+
 @pytest.mark.parametrize("name", DEPTHWISE)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_nan_reaches_what_reads_it_and_nothing_else(name, value):

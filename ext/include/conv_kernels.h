@@ -55,6 +55,7 @@ MG_INLINE void NAME(conv_put_row)(REAL *row, const REAL *source, REAL add, int64
 }
 
 #include "conv_depthwise_kernels.h"
+#include "conv_small_kernels.h"
 #include "conv_strip_kernels.h"
 #include "conv_unfold_kernels.h"
 #include "conv_winograd_kernels.h"
@@ -67,6 +68,8 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
                                int threads, char *scratch) {
     switch (conv_plan(s, adjoint ? CONV_ADJOINT : CONV_FORWARD, REAL_IS_FLOAT)) {
     case CONV_DEPTHWISE: return NAME(conv_depthwise)(x, w, bias, y, s, adjoint, threads, scratch);
+    case CONV_SMALL: return NAME(conv_small)(x, w, bias, y, s, adjoint, threads, scratch);
+    case CONV_COLUMNS: return NAME(conv_columns)(x, w, bias, y, s, threads, scratch);
 #if REAL_IS_FLOAT
     case CONV_WINOGRAD: return NAME(conv_winograd)(x, w, bias, y, s, adjoint, threads, scratch);
 #endif

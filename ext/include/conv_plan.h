@@ -4,8 +4,8 @@
 #define MINIGRAD_CONV_PLAN_H
 
 enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
-enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE };
-static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise"};
+enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_SMALL, CONV_COLUMNS };
+static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "small", "columns"};
 enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
 
 /* Winograd's algorithm needs enough channels to make little of its transforms, and images that its tiles fill fairly well. */
@@ -19,6 +19,12 @@ static int conv_plan_winograd(const conv_geometry *s, int direction) {
     return tiles * (m + 2) * (m + 2) * 3 < result[1] * result[2] * 9 * 2;
 }
 
+/* One group, stride 1, dilation 1, along two axes. */
+static int conv_plan_plain(const conv_geometry *s) {
+    if (s->groups != 1 || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
+    return s->stride[1] == 1 && s->stride[2] == 1 && s->dilation[1] == 1 && s->dilation[2] == 1;
+}
+
 /* Two axes, and what conv_depthwise_kernels.h is compiled for. */
 static int conv_plan_depthwise(const conv_geometry *s, int direction) {
     if (s->groups != s->C || s->groups != s->O || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
@@ -27,9 +33,30 @@ static int conv_plan_depthwise(const conv_geometry *s, int direction) {
     return s->stride[1] == 1 || (s->stride[1] == 2 && direction != CONV_ADJOINT);
 }
 
+/* Stride 1 along two axes, with a result of up to 256 points, that tiles of 2 x 8 points by 16 channels fill well. */
+static int conv_plan_small(const conv_geometry *s, int direction) {
+    const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, channels = direction == CONV_ADJOINT ? s->C : s->O;
+    if (direction == CONV_WEIGHT || !conv_plan_plain(s) || result[1] * result[2] > 256) return 0;
+    const int64_t computed = conv_round_up(channels, 16) * conv_round_up(result[1], 2) * conv_round_up(result[2], 8);
+    return 10 * channels * result[1] * result[2] >= 8 * computed;
+}
+
+#define CONV_COLUMNS_WIDTH 32 /* the widest kernel */
+
+/* An image that has at least half as many points again as the output, columns that fit in a cache, and enough to sum up in a product. */
+static int conv_plan_columns(const conv_geometry *s, int direction) {
+    const int64_t out = s->out[1] * s->out[2], rows = s->C * s->kernel[1] * s->kernel[2];
+    if (direction != CONV_ADJOINT || !conv_plan_plain(s) || s->O < 8) return 0;
+    if (s->kernel[2] > CONV_COLUMNS_WIDTH) return 0;
+    if (s->N < 8 && rows * out * s->O > 2000000) return 0; /* an image is the work of one thread */
+    return 2 * s->image[1] * s->image[2] >= 3 * out && rows * out <= 65536 && out >= 16;
+}
+
 static int conv_plan(const conv_geometry *s, int direction, int is_float) {
     if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
     if (conv_plan_depthwise(s, direction)) return CONV_DEPTHWISE;
+    if (conv_plan_columns(s, direction)) return CONV_COLUMNS;
+    if (conv_plan_small(s, direction)) return CONV_SMALL;
     return CONV_STRIP;
 }
 
