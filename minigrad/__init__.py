@@ -236,6 +236,11 @@ from .ops.elementwise import tan as tan
 from .ops.elementwise import tanh as tanh
 from .ops.elementwise import trunc as trunc
 from .ops.elementwise import where as where
+from .ops.factor import cholesky as cholesky
+from .ops.factor import det as det
+from .ops.factor import inverse as inverse
+from .ops.factor import logdet as logdet
+from .ops.factor import slogdet as slogdet
 from .ops.index import gather as gather
 from .ops.index import index_add as index_add
 from .ops.index import index_copy as index_copy
@@ -358,6 +363,39 @@ from .ops.shape import unbind as unbind
 from .ops.shape import unflatten as unflatten
 from .ops.shape import unsqueeze as unsqueeze
 from .ops.shape import vstack as vstack
+from .ops.special import can_cast as can_cast
+from .ops.special import conj as conj
+from .ops.special import digamma as digamma
+from .ops.special import erfc as erfc
+from .ops.special import erfinv as erfinv
+from .ops.special import gcd as gcd
+from .ops.special import heaviside as heaviside
+from .ops.special import is_complex as is_complex
+from .ops.special import is_signed as is_signed
+from .ops.special import lcm as lcm
+from .ops.special import lgamma as lgamma
+from .ops.special import polygamma as polygamma
+from .ops.special import real as real
+from .ops.statistics import bartlett_window as bartlett_window
+from .ops.statistics import blackman_window as blackman_window
+from .ops.statistics import chain_matmul as chain_matmul
+from .ops.statistics import combinations as combinations
+from .ops.statistics import corrcoef as corrcoef
+from .ops.statistics import cov as cov
+from .ops.statistics import cumulative_trapezoid as cumulative_trapezoid
+from .ops.statistics import hamming_window as hamming_window
+from .ops.statistics import hann_window as hann_window
+from .ops.statistics import histc as histc
+from .ops.statistics import mode as mode
+from .ops.statistics import nanmedian as nanmedian
+from .ops.statistics import nanquantile as nanquantile
+from .ops.statistics import quantile as quantile
+from .ops.statistics import renorm as renorm
+from .ops.statistics import trapezoid as trapezoid
+from .ops.statistics import trapz as trapz
+from .ops.statistics import unique_consecutive as unique_consecutive
+from .ops.statistics import unravel_index as unravel_index
+from .ops.statistics import vander as vander
 from .random import Generator as Generator
 from .random import bernoulli as bernoulli
 from .random import default_generator as default_generator
@@ -411,18 +449,20 @@ if _TYPE_CHECKING:
     from . import distributions as distributions
     from . import hub as hub
     from . import jit as jit
+    from . import linalg as linalg
     from . import mps as mps
     from . import multiprocessing as multiprocessing
     from . import onnx as onnx
     from . import optim as optim
     from . import profiler as profiler
+    from . import special as special
     from .summary_table import summary as summary
 
 __getattr__, __dir__ = _late(
     __name__,
     (
         "accelerator", "backends", "cuda", "distributed", "distributions", "hub",
-        "jit", "mps", "multiprocessing", "onnx", "optim", "profiler",
+        "jit", "linalg", "mps", "multiprocessing", "onnx", "optim", "profiler", "special",
     ),
     {"summary": "summary_table"},
 )

@@ -17,7 +17,21 @@ from minigrad._ext import engine, hot
 from minigrad._ext.engine import TensorBase
 from minigrad._ufunc import array_ufunc
 from minigrad.autograd.backward import backward
-from minigrad.ops import activation, arrange, elementwise, index, inplace, linalg, loss, mathematics, reduce, shape
+from minigrad.ops import (
+    activation,
+    arrange,
+    elementwise,
+    factor,
+    index,
+    inplace,
+    linalg,
+    loss,
+    mathematics,
+    reduce,
+    shape,
+    special,
+    statistics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -622,7 +636,36 @@ class Tensor(TensorBase):
     matrix_power = linalg.matrix_power
     vdot = linalg.dot
 
+    conj = special.conj
+    digamma = special.digamma
+    erfc = special.erfc
+    erfinv = special.erfinv
+    gcd = special.gcd
+    heaviside = special.heaviside
+    lcm = special.lcm
+    lgamma = special.lgamma
+    corrcoef = statistics.corrcoef
+    cov = statistics.cov
+    histc = statistics.histc
+    mode = statistics.mode
+    nanmedian = statistics.nanmedian
+    nanquantile = statistics.nanquantile
+    quantile = statistics.quantile
+    renorm = statistics.renorm
+    unique_consecutive = statistics.unique_consecutive
+    cholesky = factor.cholesky
+    det = factor.det
+    inverse = factor.inv
+    logdet = factor.logdet
+    slogdet = factor.slogdet
+
     # In place: computed out of place, then written
+
+    digamma_ = inplace.in_place(special.digamma)
+    erfc_ = inplace.in_place(special.erfc)
+    erfinv_ = inplace.in_place(special.erfinv)
+    lgamma_ = inplace.in_place(special.lgamma)
+    renorm_ = inplace.in_place(statistics.renorm)
 
     add_ = inplace.in_place(elementwise.add)
     sub_ = subtract_ = inplace.in_place(elementwise.sub)
