@@ -161,7 +161,7 @@ def gallery() -> str:
     """The gallery page: a picture, a sentence and a command for each script."""
     parts = [
         "# Gallery\n\n"
-        "Scripts to read in one sitting and to run in under a minute, on real data that comes with scikit-learn. "
+        "Scripts to read in one sitting and to run in under a minute, on data that comes with scikit-learn or is made on the spot. "
         "Each takes `--help`, writes its pictures to `runs/<name>/` and ends with one number that the tests check.\n\n"
         '    pip install -e ".[examples]"\n\n'
         "<!-- Written by `python docs/site.py` from the docstrings of the examples; do not edit. -->\n"
