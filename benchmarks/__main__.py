@@ -85,6 +85,13 @@ def merged(old: list[report.Row], new: list[report.Row]) -> list[report.Row]:
     return sorted((row for row in rows.values() if row["name"] in order), key=lambda row: order.index(row["name"]))
 
 
+def one_row_a_line(results: dict[str, Any]) -> str:
+    """The results as JSON."""
+    rows = ",\n".join(json.dumps(row) for row in results["rows"])
+    head = json.dumps({key: value for key, value in results.items() if key != "rows"})
+    return f'{head[:-1]}, "rows": [\n{rows}\n]}}\n'
+
+
 def main() -> None:
     options = arguments()
     if options.load:
@@ -98,7 +105,7 @@ def main() -> None:
             results["rows"] = merged(json.loads(Path(options.json).read_text())["rows"], results["rows"])
     print(report.summary(results["rows"]))
     if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+        Path(options.json).write_text(one_row_a_line(results))
     if options.markdown:
         Path(options.markdown).write_text(report.markdown(results))
     if options.chart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -47,6 +48,67 @@ def means(rows: list[Row]) -> list[tuple[str, float | None, int]]:
         if family != "step"
     ]
     return [(what, geometric_mean(group), len(group)) for what, group in groups if group]
+
+
+# What the library is to reach: (what, rows as 'family/name mode', at least, stretch). The worst of the rows counts.
+TARGETS = [
+    ("adding two 4x4 tensors, recorded", r"^tiny/add ", 4, 8),
+    ("ten multiplications and a sum, forward and backward", r"^tiny/ten ", 9, 15),
+    ("a step of the MLP 2-16-16-1 at batch 64", r"^step/MLP 2-16-16-1, batch 64, tanh", 10, 20),
+    ("a step of LeNet at batch 1", r"^step/LeNet, batch 1 ", 6, 9),
+    ("steps of LeNet at batch 16 and more", r"^step/LeNet, batch (16|64|256) ", 2, 3),
+    ("3x3 convolution of stride 1 with 32 channels and more", r"/conv2d 3x3 (64|128|256|512), ", 2, 2.5),
+    ("1x1 convolution", r"/conv2d 1x1.* both", 2, 3),
+    ("depthwise convolution", r"/conv2d depthwise.* both", 5, 8),
+    (
+        "other convolutions: strided, large, dilated, grouped, 1-d, 3-d, transposed",
+        r"/conv(2d (3x3 (stride|dilated|in 4)|5x5|7x7|11x11)|1d|3d|_transpose).* both",
+        1,
+        1.5,
+    ),
+    ("max_pool2d of images, forward", r"/max_pool2d [23]x[23]( stride 2)? forward", 10, 30),
+    ("avg_pool2d of images, forward", r"/avg_pool2d [23]x[23]( stride 2)? forward", 8, 15),
+    ("bilinear interpolation, forward", r"/bilinear x2.* forward", 8, 12),
+    ("batch_norm in training, forward", r"/batch_norm training forward", 4, 5),
+    (
+        "layer_norm, group_norm, instance_norm, cross_entropy, tanh, exp, forward and backward",
+        r"/(layer_norm|group_norm|instance_norm|cross_entropy|tanh|exp) ?.* both",
+        1.3,
+        2,
+    ),
+    (
+        "relu, add, sum, softmax, sigmoid, matmul from 256",
+        r"/(relu \d|add \d|sum \d|softmax|sigmoid|matmul (256|512|1024)).* (both|forward)",
+        0.9,
+        1,
+    ),
+    ("LeNet to 97.5 % on MNIST, the whole script", r"^program/MNIST", 2.5, 5),
+    ("peak memory of a VGG step", r"^program/growth of memory", 1 / 0.9, 1 / 0.6),
+]
+
+
+def targets(rows: list[Row]) -> list[tuple[str, float, float, float, str]]:
+    """(what, at least, stretch, reached, by which row) for the targets that have rows with a ratio."""
+    ops = [row for row in rows if row["family"] not in NOT_OPS]
+    found = []
+    groups = [("all whole training steps, geometric mean", [row for row in rows if row["family"] == "step"], 2.5, 4)]
+    groups += [("all operations, forward and backward, geometric mean", [row for row in ops if row["mode"] == "both"], 2, 3)]
+    for what, group, least, stretch in groups:
+        if mean := geometric_mean(group):
+            found.append((what, least, stretch, mean, f"{len(group)} rows"))
+    rated = [(rate, row) for row in rows if (rate := ratio(row))]
+    for what, pattern, least, stretch in [("every row", "", 0.9, 1), *TARGETS]:
+        chosen = [
+            (rate, row["name"]) for rate, row in rated if re.search(pattern, f"{row['family']}/{row['name']} {row['mode']}")
+        ]
+        if chosen:
+            found.append((what, least, stretch, *min(chosen)))
+    for row in rows:
+        if row["name"] == "import" and "numpy" in row and "minigrad" in row:
+            found.append(
+                ("import minigrad / import numpy, at most", 1.6, 1.3, median(row, "minigrad") / median(row, "numpy"), "import")
+            )
+    return found
 
 
 def number(value: float | None, width: int = 0) -> str:
@@ -110,6 +172,12 @@ def markdown(results: dict[str, Any]) -> str:
         ]
     text += ["", "| geometric mean of | ratio | rows |", "|---|---|---|"]
     text += [f"| {what} | {number(mean)} | {count} |" for what, mean, count in means(rows) if mean]
+    text += ["", "## Targets", "", "| ratio of | at least | stretch | reached | by |", "|---|---|---|---|---|"]
+    for what, least, stretch, reached, where in targets(rows):
+        good = reached <= least if "at most" in what else reached >= least
+        figure = f"**{number(reached)}**" if good else number(reached)
+        text.append(f"| {what} | {number(least)} | {number(stretch)} | {figure} | {where} |")
+    text += ["", "Bold: reached. The worst row counts, and is named."]
     for family, label in FAMILIES.items():
         chosen = [row for row in rows if row["family"] == family]
         if not chosen:

@@ -82,9 +82,9 @@ class Times:
         """What goes into the JSON: microseconds."""
         used = self.clean or self.disturbed
         return {
-            "median": 1e6 * statistics.median(used),
-            "best": 1e6 * min(used),
-            "worst": 1e6 * max(used),
+            "median": round(1e6 * statistics.median(used), 4),
+            "best": round(1e6 * min(used), 4),
+            "worst": round(1e6 * max(used), 4),
             "blocks": len(used),
             "noisy": not self.clean,
         }

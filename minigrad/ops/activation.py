@@ -20,7 +20,7 @@ from minigrad._ext.engine import Function, TensorBase, apply
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
 from minigrad.ops.inplace import write
-from minigrad.ops.shape import cast, expand, narrow, reshape
+from minigrad.ops.shape import cast, expand, reshape, split
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -562,4 +562,5 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {size}")
     x = _float_input(input, "glu")
-    return narrow(x, axis, 0, size // 2) * sigmoid(narrow(x, axis, size // 2, size // 2))
+    values, gates = split(x, [size // 2] * 2, axis)
+    return values * sigmoid(gates)
