@@ -57,7 +57,7 @@ REFERENCE = {
     ),
     "tools": (
         "summary, viz, profiler",
-        "The instruments.",
+        "The instruments: `minigrad.summary`, `minigrad.viz` and `minigrad.profiler`.",
         ["minigrad.summary_table", "minigrad.receptive_field", "minigrad.viz", "minigrad.profiler"],
     ),
 }  # fmt: skip

@@ -456,13 +456,14 @@ if _TYPE_CHECKING:
     from . import optim as optim
     from . import profiler as profiler
     from . import special as special
+    from . import viz as viz
     from .summary_table import summary as summary
 
 __getattr__, __dir__ = _late(
     __name__,
     (
         "accelerator", "backends", "cuda", "distributed", "distributions", "hub",
-        "jit", "linalg", "mps", "multiprocessing", "onnx", "optim", "profiler", "special",
+        "jit", "linalg", "mps", "multiprocessing", "onnx", "optim", "profiler", "special", "viz",
     ),
     {"summary": "summary_table"},
 )
