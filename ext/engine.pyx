@@ -1646,6 +1646,8 @@ cdef TensorBase run_hooks(dict hooks, TensorBase g):
         if new is not None:
             if not isinstance(new, TensorBase):
                 raise TypeError(f"a tensor hook must return a Tensor or None, but got {type(new).__name__}")
+            if cnp.PyArray_TYPE((<TensorBase> new)._array) != cnp.PyArray_TYPE(g._array):
+                raise RuntimeError(f"hook has changed the type of value: was {g.dtype}, got {(<TensorBase> new).dtype}")
             if not cnp.PyArray_SAMESHAPE((<TensorBase> new)._array, g._array):
                 raise RuntimeError(
                     f"hook has changed the size of value: expected {tuple(g.shape)}, got {tuple((<TensorBase> new).shape)}"

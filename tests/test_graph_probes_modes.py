@@ -300,6 +300,20 @@ def probe_order_of_hooks(lib):
     return seen
 
 
+@says("has changed the type of value")
+def probe_a_hook_of_another_dtype(lib):
+    w = leaf(lib)
+    w.register_hook(lambda g: g.double())
+    w.sum().backward()
+
+
+@says("has changed the size of value")
+def probe_a_hook_of_another_shape(lib):
+    y = leaf(lib) * 2
+    y.register_hook(lambda g: g[:1])
+    y.sum().backward()
+
+
 def probe_a_backward_inside_a_rule_over_the_same_graph(lib):
     """The inner pass goes through nodes that the outer one has in hand: neither may see the other's gradients."""
     w, found = leaf(lib), []

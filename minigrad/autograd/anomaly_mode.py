@@ -120,7 +120,7 @@ class _Anomaly(Observer):
                 fault = _fault(out)
                 given = _given(inputs, operation) if fault else set()
                 if fault and fault not in given and not (fault == "inf" and "nan" in given):
-                    name = operation.capitalize() if isinstance(operation, str) else operation.name().removesuffix("Backward0")
+                    name = operation.capitalize() if isinstance(operation, str) else operation.name().partition("Backward")[0]
                     raise RuntimeError(
                         f"Operation '{name}' made {fault} values in its {i}th output"
                         + (f", of {'nan and inf' if len(given) > 1 else given.pop()} values among its inputs" if given else "")

@@ -270,7 +270,7 @@ def graph(
         details = ["several outputs" if shape is None else _describe(shape, node.output_dtype)]
         if node.saved_bytes:
             details.append(f"keeps {size_text(node.saved_bytes)}")
-        boxes.append(Box("operation", node.name().removesuffix("Backward0"), details, group))
+        boxes.append(Box("operation", node.name().partition("Backward")[0], details, group))
         edges += [(a, number[node]) for a in dict.fromkeys(into)]
     return Graph(boxes, edges, hidden, limit)
 
