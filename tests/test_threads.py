@@ -348,3 +348,18 @@ def test_worker_processes_compute_as_their_parent_does(tmp_path, method):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )  # fmt: skip
     assert result.stdout.split() == ["done"], result.stderr
+
+
+@pytest.mark.skipif(not (sys.platform == "linux" and threads.openmp_version()), reason="Linux with OpenMP")
+@pytest.mark.parametrize(("environment", "expected"), [({}, "2000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_waiting_threads_spin_for_microseconds_unless_the_user_says_otherwise(environment, expected):
+    script = """
+        import os
+        before = dict(os.environ)
+        import minigrad
+        assert os.environ == before
+        print("done")
+    """
+    result = run_script(script, OMP_DISPLAY_ENV="verbose", **environment)
+    assert result.stdout.split() == ["done"], result.stderr
+    assert f"GOMP_SPINCOUNT = '{expected}'" in result.stderr
