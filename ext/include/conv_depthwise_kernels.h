@@ -43,8 +43,8 @@ MG_INLINE void NAME(depthwise_image)(const int K, const int S, REAL *y, const NA
                                      REAL bias, REAL *band) {
     for (int64_t first = 0; first < p->rows; first += p->band) {
         const int64_t count = conv_min(p->band, p->rows - first);
-        NAME(depthwise_fill)(band, p, K, S, x, first, count);
-        for (int64_t r = 0; r < count; r += DEPTHWISE_ROWS) /* the last rows may be computed from what is behind the band, and dropped */
+        NAME(depthwise_fill)(band, p, K, S, x, first, conv_round_up(count, DEPTHWISE_ROWS)); /* rows past the last one are dropped */
+        for (int64_t r = 0; r < count; r += DEPTHWISE_ROWS)
             for (int64_t j = 0; j < p->columns; j += LANES) {
                 VECTOR sum[DEPTHWISE_ROWS];
                 _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++) sum[q] = (VECTOR){0} + bias;
