@@ -53,6 +53,7 @@ from ._ext.threads import openmp_version as _openmp_version
 from ._ext.threads import set_num_threads as set_num_threads
 from ._lazy import late as _late
 from ._repr import set_printoptions as set_printoptions
+from .amp import GradScaler as GradScaler
 from .amp import autocast as autocast
 from .autograd import enable_grad as enable_grad
 from .autograd import inference_mode as inference_mode

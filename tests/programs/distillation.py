@@ -8,7 +8,9 @@ from common import digits, fill
 class Teacher(nn.Module):
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.GELU(), nn.MaxPool2d(2))
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.GELU(), nn.MaxPool2d(2)
+        )
         self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(256, 32), nn.Hardswish(), nn.Linear(32, 10))
 
     def forward(self, x):

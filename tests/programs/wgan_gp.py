@@ -5,6 +5,7 @@ from torch import autograd, nn, optim
 
 DIM, LAMBDA, CRITIC_ITERS, BATCH = 32, 0.1, 3, 32
 rng = np.random.default_rng(0)
+torch.set_default_dtype(torch.float64)
 
 
 class Generator(nn.Module):
@@ -26,7 +27,7 @@ class Discriminator(nn.Module):
 
 
 def calc_gradient_penalty(netD, real_data, fake_data):
-    alpha = torch.from_numpy(rng.random((BATCH, 1)).astype("float32")).expand(real_data.size())
+    alpha = torch.from_numpy(rng.random((BATCH, 1))).expand(real_data.size())
     interpolates = alpha * real_data + (1 - alpha) * fake_data
     interpolates = autograd.Variable(interpolates, requires_grad=True)
     disc_interpolates = netD(interpolates)
@@ -50,12 +51,12 @@ for iteration in range(5):
     for p in netD.parameters():  # reset requires_grad
         p.requires_grad = True  # they are set to False below in netG update
     for _ in range(CRITIC_ITERS):
-        angle = torch.from_numpy(rng.integers(0, 8, BATCH) * np.pi / 4).float()
-        real = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * noise(rng, BATCH, 2)
+        angle = torch.from_numpy(rng.integers(0, 8, BATCH) * np.pi / 4)
+        real = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * noise(rng, BATCH, 2).double()
         netD.zero_grad()
         D_real = netD(real).mean()
         D_real.backward(mone)
-        fake = netG(noise(rng, BATCH, 2)).detach()
+        fake = netG(noise(rng, BATCH, 2).double()).detach()
         D_fake = netD(fake).mean()
         D_fake.backward(one)
         gradient_penalty = calc_gradient_penalty(netD, real, fake)
@@ -64,7 +65,7 @@ for iteration in range(5):
     for p in netD.parameters():
         p.requires_grad = False  # to avoid computation
     netG.zero_grad()
-    G = netD(netG(noise(rng, BATCH, 2))).mean()
+    G = netD(netG(noise(rng, BATCH, 2).double())).mean()
     G.backward(mone)
     optimizerG.step()
     print(
