@@ -5,7 +5,7 @@ An array is seen as (outer, size, inner) around the axis. Its indices, int64 and
 an element, so that the bits do not depend on the number of threads.
 """
 cimport numpy as cnp
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
@@ -15,6 +15,8 @@ cnp.import_array()
 
 # void pointers throughout: the functions take words or floats of the size in their names.
 cdef extern from "index_rows.h" nogil:
+    int64_t mg_places(uint8_t *mask, int64_t n, int64_t *places)
+    int64_t mg_count(uint8_t *mask, int64_t n)
     int64_t mg_first_outside(int64_t *at, int64_t n, int64_t size)
     void mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
     void mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
@@ -36,6 +38,22 @@ def first_outside(cnp.ndarray index, int64_t size) -> int:
     with nogil:
         found = mg_first_outside(at, n, size)
     return found
+
+
+def places(cnp.ndarray mask):
+    """Where a contiguous bool array holds, as flat int64 positions in order."""
+    cdef uint8_t *start = <uint8_t *> cnp.PyArray_DATA(mask)
+    cdef int64_t n = cnp.PyArray_SIZE(mask), count
+    cdef cnp.npy_intp room
+    cdef cnp.ndarray out
+    with nogil:
+        count = mg_count(start, n)
+    room = count + 1
+    out = empty(1, &room, cnp.NPY_INT64)
+    cdef int64_t *to = <int64_t *> cnp.PyArray_DATA(out)
+    with nogil:
+        mg_places(start, n, to)
+    return out[:count]
 
 
 def take_rows(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):

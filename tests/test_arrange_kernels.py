@@ -98,3 +98,10 @@ def test_elements(dtype, outer, size, inner, count):
     grid = np.ogrid[:outer, :count, :inner]
     np.add.at(x, (grid[0], at, grid[2]), found)
     np.testing.assert_array_equal(added, x)
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000])
+def test_places_of_a_mask(n):
+    mask = np.random.default_rng(0).random(n) < 0.3
+    np.testing.assert_array_equal(index.places(mask), np.flatnonzero(mask))
+    np.testing.assert_array_equal(index.places(np.ones(n, bool)), np.arange(n))

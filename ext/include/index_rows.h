@@ -22,6 +22,23 @@ static int64_t mg_first_outside(const int64_t *at, int64_t n, int64_t size) {
     return -1;
 }
 
+/* Writes the places of the nonzero bytes (0 or 1) of a mask, in order, and gives their number; `places` has room for one more. No branch
+   depends on the mask, since a random one would mispredict every other time. */
+static int64_t mg_places(const uint8_t *mask, int64_t n, int64_t *places) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        places[count] = i;
+        count += mask[i];
+    }
+    return count;
+}
+
+static int64_t mg_count(const uint8_t *mask, int64_t n) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) count += mask[i];
+    return count;
+}
+
 /* out[o, i, :] = x[o, at[i], :] in rows of so many bytes */
 static void mg_take_rows(const char *x, const int64_t *at, char *out, int64_t outer, int64_t size, int64_t bytes, int64_t count,
                          int threads) {

@@ -360,18 +360,26 @@ MG_INLINE void NAME(avg_columns)(const REAL *row, int64_t kernel, int64_t s, con
     }
 }
 
-/* One row of outputs (od, oh) of a plane x: rows are summed first, columns afterwards. */
-static void NAME(avg_row)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, REAL *scratch) {
+/* One row of outputs (od, oh) of a plane x: rows are summed first, columns afterwards. The scratch begins with the row's divisors,
+   which hold for rows of one product of the other axes' divisors: *known says for which. */
+static void NAME(avg_row)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, REAL *scratch, double *known) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
     const int64_t W = aw->size, OW = aw->out;
     REAL *restrict divisor = scratch, *restrict row = scratch + OW + aw->padding;
     const double outer = ad->divisor[od] * ah->divisor[oh];
     int first = 1;
-    for (int64_t c = 0; c < OW; c++) divisor[c] = (REAL)(outer * aw->divisor[c]);
+    if (*known != outer) {
+        for (int64_t c = 0; c < OW; c++) divisor[c] = (REAL)(outer * aw->divisor[c]);
+        *known = outer;
+    }
     for (int64_t d = ad->start[od]; d < ad->stop[od]; d++)
         for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h++, first = 0) {
             const REAL *restrict in = x + (d * ah->size + h) * W;
-            if (first)
+            if (first && h + 1 < ah->stop[oh]) {
+                const REAL *restrict next = in + W;
+                for (int64_t w = 0; w < W; w++) row[w] = in[w] + next[w];
+                h++;
+            } else if (first)
                 for (int64_t w = 0; w < W; w++) row[w] = in[w];
             else
                 for (int64_t w = 0; w < W; w++) row[w] += in[w];
@@ -405,8 +413,9 @@ static void NAME(avg_pool_forward)(const REAL *x, REAL *y, int64_t planes, const
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t b = 0; b < planes * blocks; b++) {
         const int64_t p = b / blocks, r0 = b % blocks * block_rows, r1 = pool_min(rows, r0 + block_rows);
+        double known = 0;
         for (int64_t r = r0; r < r1; r++)
-            NAME(avg_row)(x + p * plane, axes, r / OH, r % OH, y + (p * rows + r) * OW, scratch + POOL_THREAD * scratch_size);
+            NAME(avg_row)(x + p * plane, axes, r / OH, r % OH, y + (p * rows + r) * OW, scratch + POOL_THREAD * scratch_size, &known);
     }
 }
 

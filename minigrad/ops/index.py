@@ -316,6 +316,9 @@ def getitem(input: Tensor, index: object) -> Tensor:
     if basic:
         return apply(SliceFunction(index), input)
     input, index = _without_integers(input, index)
+    if len(index) == 1 and isinstance(index[0], np.ndarray) and index[0].dtype == bool and index[0].shape == input._array.shape:
+        if input.ndim:
+            return apply(RowsFunction(kernels.places(np.ascontiguousarray(index[0])), 0), reshape(input, -1))
     rows = _rows_of(index)
     if rows is not None:
         node = RowsFunction(np.where(rows < 0, rows + input._array.shape[0], rows).astype(np.int64), 0)
@@ -628,8 +631,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     if mask.dtype is not _dtype.bool:
         raise RuntimeError(f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
     shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
-    chosen = np.array(np.broadcast_to(mask._array, shape))
-    return apply(RowsFunction(np.flatnonzero(chosen), 0), reshape(expand(input, shape), -1))
+    chosen = copied(np.broadcast_to(mask._array, shape))
+    return apply(RowsFunction(kernels.places(chosen), 0), reshape(expand(input, shape), -1))
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
