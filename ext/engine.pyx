@@ -300,11 +300,11 @@ cdef class TensorBase:
     @property
     def retains_grad(self) -> bool:
         """Whether backward() keeps this non-leaf tensor's gradient in .grad."""
-        return self.retains
+        return self.retains != 0
 
     def is_inference(self) -> bool:
         """Whether this tensor was made in inference mode: it takes no part in any graph."""
-        return self.inference
+        return self.inference != 0
 
     def _is_view(self) -> bool:
         """Whether this tensor is a differentiable view of another."""

@@ -11,9 +11,9 @@ cdef class TensorBase:
     cdef Function node
     cdef int nr
     cdef bint leaf_requires_grad
-    cdef bint retains
     cdef int origin
-    cdef bint inference
+    cdef unsigned char retains
+    cdef unsigned char inference
     cdef Version version
     cdef long seen
     cdef TensorBase base
@@ -50,8 +50,8 @@ cdef class Function:
     cdef bint gives_tuple
     cdef object pending
     cdef bint pending_owned
-    cdef void *walker
     cdef int running
+    cdef void *walker
     cdef long seq
     cdef bint freed
     cdef unsigned long mask
