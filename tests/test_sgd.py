@@ -150,6 +150,24 @@ def test_infinite_parameter_stays_without_weight_decay(lib):
     assert p.tolist() == [float("inf"), 0.5]
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("SGD", {"momentum": 0.9}), ("Adam", {}), ("RMSprop", {"momentum": 0.5}), ("AdamW", {"weight_decay": 0.0})]
+)
+def test_state_of_a_dead_unit_becomes_zero_and_not_a_denormal_number(name, options):
+    """A denormal number times 0.9 rounds to itself: it would stay for ever, and slow down every step."""
+    tiny = np.finfo(np.float32).tiny
+    p = mg.ones(70_000, requires_grad=True)
+    optimizer = getattr(optim, name)([p], lr=0.01, **options)
+    p.grad = mg.full(p.shape, 4 * float(tiny))
+    for _ in range(60):
+        optimizer.step()
+        p.grad.zero_()
+    for state in optimizer.state[p].values():
+        values = np.abs(state.numpy())
+        assert not ((values > 0) & (values < tiny)).any()
+    assert np.isfinite(p.detach().numpy()).all()
+
+
 def test_step_counts_as_a_write(lib):
     p = lib.nn.Parameter(lib.ones(2))
     loss = (p * p).sum()
