@@ -162,8 +162,8 @@ class Tensor(TensorBase):
         strides = tuple(s // self._array.itemsize for s in self._array.strides)
         return strides if dim is None else strides[self._existing_dim(dim)]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in order in memory."""
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie in order in memory, whatever the memory_format."""
         return self._array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
@@ -298,8 +298,19 @@ class Tensor(TensorBase):
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _rebuild, (type(self), np.asarray(self._array, order="C"), self.requires_grad, dict(self.__dict__))
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:
-        """The tensor with another dtype: to(dtype), to(other tensor) or to("cpu"); itself if nothing changes (unless copy)."""
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
+        """The tensor with another dtype: to(dtype), to(other tensor) or to("cpu"); itself if nothing changes (unless copy).
+
+        A memory_format is accepted and changes nothing.
+        """
         for value in args:
             if isinstance(value, TensorBase):
                 dtype = value.dtype

@@ -353,3 +353,17 @@ def test_processes_train_one_model():
         mp.spawn(add_to, args=(minigrad.nn.Linear(1, 2).share_memory(),), nprocs=2)
     with pytest.raises(ValueError, match="nonsense"):
         mp.set_start_method("nonsense")
+
+
+def test_memory_formats_are_accepted(lib):
+    x = lib.arange(24.0).reshape(1, 2, 3, 4)
+    for y in (
+        x.to(memory_format=lib.channels_last),
+        x.to(lib.float32, memory_format=lib.preserve_format),
+        x.contiguous(memory_format=lib.channels_last),
+        x.clone(memory_format=lib.contiguous_format),
+    ):
+        assert lib.equal(x, y)
+    model = lib.nn.Conv2d(2, 3, 2).to(memory_format=lib.channels_last)
+    assert model(x.to(memory_format=lib.channels_last)).shape == (1, 3, 2, 3)
+    assert x.is_contiguous(memory_format=lib.contiguous_format)

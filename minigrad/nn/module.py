@@ -911,9 +911,17 @@ def _hook_tables() -> dict[str, Any]:
 
 
 def _parse_to(
-    *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, tensor: Tensor | None = None
+    *args: Any,
+    device: Any = None,
+    dtype: Any = None,
+    non_blocking: bool = False,
+    tensor: Tensor | None = None,
+    memory_format: Any = None,
 ) -> tuple[Any, Any]:
-    """(device, dtype) from the arguments of `Module.to`. TypeError for what is neither a device, a dtype nor a Tensor."""
+    """(device, dtype) from the arguments of `Module.to`; a memory_format changes nothing.
+
+    Raises TypeError for what is neither a device, a dtype nor a Tensor.
+    """
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
         tensor = rest.pop(0)
