@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from minigrad.nn.functional.activation import relu
 from minigrad.nn.functional.dropout import dropout as drop
 from minigrad.nn.functional.linear import linear
-from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.elementwise import tanh
+from minigrad.ops.recurrent import gru, gru_step, lstm, lstm_step
 from minigrad.ops.shape import cat, narrow, split, stack, unbind
 
 if TYPE_CHECKING:
@@ -35,11 +36,13 @@ class Weights(NamedTuple):
 class Cell(NamedTuple):
     """A kind of network: `project(rows, weights)` prepares all time steps, `step(part, state, weights)` does one of them.
 
-    `project` returns tensors whose rows are those of the input; a part is a tuple of some rows of each.
+    `project` returns tensors whose rows are those of the input; a part is a tuple of some rows of each. `sequence`, where there is one,
+    does all steps of sequences of equal lengths at once: from the projected rows, the outputs of all steps and the last state.
     """
 
     project: Callable[[Tensor, Weights], tuple[Tensor, ...]]
     step: Callable[[tuple[Tensor, ...], State, Weights], State]
+    sequence: Callable[[Tensor, State, Weights, bool], tuple[Tensor, State]] | None = None
 
 
 def _project(rows: Tensor, weights: Weights) -> tuple[Tensor, ...]:
@@ -58,36 +61,34 @@ def _relu_step(part: tuple[Tensor, ...], state: State, weights: Weights) -> Stat
 
 
 def _lstm_step(part: tuple[Tensor, ...], state: State, weights: Weights) -> State:
-    """(i, f, g, o) = W_ih x + b_ih + W_hh h + b_hh; c' = s(f) c + s(i) tanh(g); h' = W_hr (s(o) tanh(c')); s is the sigmoid."""
-    h, c = state
-    size = c._array.shape[1]
-    doors, g, o = split(part[0] + linear(h, weights.hh), [2 * size, size, size], 1)
-    i, f = split(sigmoid(doors), size, 1)
-    c = f * c + i * tanh(g)
-    h = sigmoid(o) * tanh(c)
+    """As ops.recurrent.lstm_step; h' = W_hr h' where there is such a weight."""
+    h, c = lstm_step(part[0], weights.hh, *state)
     return h if weights.hr is None else linear(h, weights.hr), c
 
 
+def _lstm_sequence(x: Tensor, state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
+    rows, *last = lstm(x, weights.hh, *state, reverse)
+    return rows, tuple(last)
+
+
 def _project_gru(rows: Tensor, weights: Weights) -> tuple[Tensor, ...]:
-    size = weights.hh._array.shape[1]
-    return split(linear(rows, weights.ih, weights.bias_ih), [2 * size, size], 1)
+    return (linear(rows, weights.ih, weights.bias_ih),)
 
 
 def _gru_step(part: tuple[Tensor, ...], state: State, weights: Weights) -> State:
-    """(r, z, n) from both: r, z = s(x + h); n = tanh(x_n + r h_n); h' = n + z (h - n)."""
-    (h,) = state
-    size = h._array.shape[1]
-    doors, new = split(linear(h, weights.hh, weights.bias_hh), [2 * size, size], 1)
-    r, z = split(sigmoid(part[0] + doors), size, 1)
-    n = tanh(part[1] + r * new)
-    return (n + z * (h - n),)
+    return (gru_step(part[0], weights.hh, weights.bias_hh, state[0]),)
+
+
+def _gru_sequence(x: Tensor, state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
+    rows, last = gru(x, weights.hh, weights.bias_hh, state[0], reverse)
+    return rows, (last,)
 
 
 CELLS = {
     "RNN_TANH": Cell(_project, _tanh_step),
     "RNN_RELU": Cell(_project, _relu_step),
-    "LSTM": Cell(_project, _lstm_step),
-    "GRU": Cell(_project_gru, _gru_step),
+    "LSTM": Cell(_project, _lstm_step, _lstm_sequence),
+    "GRU": Cell(_project_gru, _gru_step, _gru_sequence),
 }
 
 
@@ -101,7 +102,10 @@ def _direction(
     cell: Cell, rows: Tensor, sizes: Sequence[int], first: State, weights: Weights, reverse: bool
 ) -> tuple[Tensor, State]:
     """The outputs (R, H) of one direction of one layer, and the last state of every sequence."""
-    pieces = list(zip(*(split(part, sizes, 0) for part in cell.project(rows, weights)), strict=True))
+    projected = cell.project(rows, weights)
+    if cell.sequence is not None and weights.hr is None and sizes[0] == sizes[-1]:
+        return cell.sequence(projected[0], first, weights, reverse)
+    pieces = list(zip(*(split(part, sizes, 0) for part in projected), strict=True))
     steps = list(range(len(sizes)))
     if reverse:
         steps.reverse()
