@@ -86,9 +86,7 @@ class _SequenceFunction(Function):
     def by_steps(self, gs, inputs):
         """The gradients for the inputs, differentiable in all of them and in gs."""
         # Views stand for the inputs: one input may be computed from another, and this is to find the direct ways alone.
-        views = [
-            expand(x, *x._array.shape) if wanted else x for x, wanted in zip(inputs, self.needs_input_grad, strict=True)
-        ]
+        views = [expand(x, *x._array.shape) if wanted else x for x, wanted in zip(inputs, self.needs_input_grad, strict=True)]
         pairs = [(out, g) for out, g in zip(self.run_steps(*views), gs, strict=True) if g is not None]
         wanted = [view for view, need in zip(views, self.needs_input_grad, strict=True) if need]
         found = iter(run_backward([out for out, _ in pairs], [g for _, g in pairs], True, True, wanted, False))

@@ -25,6 +25,7 @@ from tests.op_table import (
     nn,
     norm,
     pool,
+    recurrent,
     reduce,
     resize,
     tensor,
@@ -36,6 +37,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "ops.md"
 FAMILIES: dict[str, list[Op]] = {
     "Convolution": conv.ROWS,
     "Pooling": pool.ROWS,
+    "Recurrent networks": recurrent.ROWS,
     "Normalization": norm.ROWS,
     "Resizing, padding, sampling": resize.ROWS,
     "Activations": activation.ROWS,

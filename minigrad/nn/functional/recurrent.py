@@ -67,8 +67,8 @@ def _lstm_step(part: tuple[Tensor, ...], state: State, weights: Weights) -> Stat
 
 
 def _lstm_sequence(x: Tensor, state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
-    rows, *last = lstm(x, weights.hh, *state, reverse)
-    return rows, tuple(last)
+    rows, h, c = lstm(x, weights.hh, state[0], state[1], reverse)
+    return rows, (h, c)
 
 
 def _project_gru(rows: Tensor, weights: Weights) -> tuple[Tensor, ...]:
