@@ -20,7 +20,7 @@ import numpy as np
 
 from minigrad._ext.engine import Function
 from minigrad.autograd.observer import Observer
-from minigrad.ops.axis_map import MapAxesFunction
+from minigrad.ops.axis_map import AxisMap, MapAxesFunction
 from minigrad.ops.conv import ConvFunction, ConvTransposeFunction, UnfoldFunction
 from minigrad.ops.inplace import ViewGatherFunction, ViewScatterFunction
 from minigrad.ops.loss import LogSoftmaxFunction, SoftmaxFunction
@@ -246,6 +246,18 @@ def _unpooled(span: Span, lead: int, out: tuple[int, ...]) -> Span:
     return _table(span, span.axis, places, places)
 
 
+def _padding(axis_map: AxisMap, count: int) -> int | None:
+    """How many elements stand before the axis as it was, if the map only puts copies of some before and after it; else None.
+
+    What padding repeats, mirrors or wraps counts as lying in the padding, as zeros do, so that a window stays in one piece.
+    """
+    index = axis_map.index
+    if len(index) != len(axis_map.offset) - 1 or len(index) < count:
+        return None
+    starts = np.flatnonzero(index[: len(index) - count + 1] == 0)
+    return next((int(start) for start in starts if (index[start : start + count] == np.arange(count)).all()), None)
+
+
 def _map_axes(node: MapAxesFunction, spans: Spans, out: tuple[int, ...]) -> Spans:
     def one(span: Span) -> Span:
         if span.axis is None or span.axis < len(out) - len(node.maps):
@@ -256,8 +268,8 @@ def _map_axes(node: MapAxesFunction, spans: Spans, out: tuple[int, ...]) -> Span
             return span
         if span.merged:
             return span.collapsed()
-        if isinstance(node, ConstantPadFunction):
-            before = node.pads[place][0]
+        before = node.pads[place][0] if isinstance(node, ConstantPadFunction) else _padding(axis_map, span.count)
+        if before is not None:
             return span.through(lambda o: [o - before], (1, 1), span.axis, out[span.axis])
         taps = axis_map.index, axis_map.weight, axis_map.offset
         read = [taps[0][a:b][taps[1][a:b] != 0] for a, b in zip(taps[2][:-1], taps[2][1:])]
