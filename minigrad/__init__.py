@@ -23,14 +23,23 @@ from . import utils as utils
 from . import version as version
 from . import xpu as xpu
 from ._device import device as device
+from ._device import layout as layout
+from ._device import strided as strided
+from ._dtype import bfloat16 as bfloat16
 from ._dtype import bool as bool
+from ._dtype import cdouble as cdouble
+from ._dtype import cfloat as cfloat
+from ._dtype import complex64 as complex64
+from ._dtype import complex128 as complex128
 from ._dtype import double as double
 from ._dtype import dtype as dtype
 from ._dtype import finfo as finfo
 from ._dtype import float as float
+from ._dtype import float16 as float16
 from ._dtype import float32 as float32
 from ._dtype import float64 as float64
 from ._dtype import get_default_dtype as get_default_dtype
+from ._dtype import half as half
 from ._dtype import iinfo as iinfo
 from ._dtype import int as int
 from ._dtype import int8 as int8
@@ -422,7 +431,6 @@ from .settings import contiguous_format as contiguous_format
 from .settings import get_default_device as get_default_device
 from .settings import get_float32_matmul_precision as get_float32_matmul_precision
 from .settings import get_num_interop_threads as get_num_interop_threads
-from .settings import layout as layout
 from .settings import memory_format as memory_format
 from .settings import preserve_format as preserve_format
 from .settings import set_default_device as set_default_device
@@ -430,7 +438,6 @@ from .settings import set_default_tensor_type as set_default_tensor_type
 from .settings import set_float32_matmul_precision as set_float32_matmul_precision
 from .settings import set_flush_denormal as set_flush_denormal
 from .settings import set_num_interop_threads as set_num_interop_threads
-from .settings import strided as strided
 from .settings import use_deterministic_algorithms as use_deterministic_algorithms
 from .tensor_types import BoolTensor as BoolTensor
 from .tensor_types import ByteTensor as ByteTensor
@@ -463,8 +470,21 @@ if _TYPE_CHECKING:
 __getattr__, __dir__ = _late(
     __name__,
     (
-        "accelerator", "backends", "cuda", "distributed", "distributions", "hub",
-        "jit", "linalg", "mps", "multiprocessing", "onnx", "optim", "profiler", "special", "viz",
+        "accelerator",
+        "backends",
+        "cuda",
+        "distributed",
+        "distributions",
+        "hub",
+        "jit",
+        "linalg",
+        "mps",
+        "multiprocessing",
+        "onnx",
+        "optim",
+        "profiler",
+        "special",
+        "viz",
     ),
     {"summary": "summary_table"},
 )

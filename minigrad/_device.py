@@ -1,4 +1,4 @@
-"""The one device there is: the CPU, by PyTorch's names."""
+"""The one device and the one layout there are: the CPU and strided, by PyTorch's names."""
 
 from __future__ import annotations
 
@@ -54,3 +54,13 @@ def check_device(device: Any) -> None:
 
 
 CPU = device("cpu")
+
+
+class layout:
+    """How a tensor is stored: strided is the only one."""
+
+    def __repr__(self) -> str:
+        return "minigrad.strided"
+
+
+strided = layout()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -47,8 +49,42 @@ int8 = dtype("int8")
 uint8 = dtype("uint8")
 bool = dtype("bool")
 
+
+class absent_dtype(dtype):
+    """A dtype of PyTorch that programs name, in tables or comparisons, and that no tensor of minigrad has.
+
+    What asks for its elements raises TypeError.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, name: str, itemsize: int) -> None:
+        self.name, self.itemsize = name, itemsize
+        self.is_floating_point = not name.startswith("complex")
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it is one of the complex types."""
+        return not self.is_floating_point
+
+    @property
+    def is_signed(self) -> bool:
+        """Always True."""
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "np":
+            raise TypeError(f"minigrad has no {self.name} tensors; its float types are float32 and float64")
+        raise AttributeError(f"dtype has no attribute {name!r}")
+
+
+float16 = half = absent_dtype("float16", 2)
+bfloat16 = absent_dtype("bfloat16", 2)
+complex64 = cfloat = absent_dtype("complex64", 8)
+complex128 = cdouble = absent_dtype("complex128", 16)
+
 ALL = (bool, uint8, int8, int16, int32, int64, float32, float64)
-_BY_NAME = {t.name: t for t in ALL}
+_BY_NAME = {t.name: t for t in (*ALL, float16, bfloat16, complex64, complex128)}
 _BY_NUMPY = {t.np: t for t in ALL}
 BY_TYPENUM = {t.np.num: t for t in ALL}
 
@@ -89,7 +125,7 @@ def get_default_dtype() -> dtype:
 def set_default_dtype(d: dtype) -> None:
     """Sets the dtype of tensors made from Python floats: float32 or float64. Raises TypeError for any other."""
     global _default
-    if not isinstance(d, dtype) or not d.is_floating_point:
+    if not isinstance(d, dtype) or not d.is_floating_point or isinstance(d, absent_dtype):
         raise TypeError("only floating-point types are supported as the default type")
     _default = d
 
@@ -157,6 +193,10 @@ class finfo:
         self.tiny = self.smallest_normal = limits.tiny.item()
         self.resolution = limits.resolution.item()
 
+    def __repr__(self) -> str:
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join(f'{name}={getattr(self, name):.6g}' for name in names)}, dtype={self.dtype})"
+
 
 class iinfo:
     """Limits of an integer type: bits, max, min."""
@@ -166,3 +206,6 @@ class iinfo:
             raise TypeError(f"iinfo() requires an integer input type. Use minigrad.finfo to handle {type!r}")
         limits = np.iinfo(type.np)
         self.dtype, self.bits, self.max, self.min = type.name, limits.bits, limits.max, limits.min
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:.6g}, max={self.max:.6g}, dtype={self.dtype})"

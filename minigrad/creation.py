@@ -40,15 +40,13 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
     elif not isinstance(data, (int, float, bool)):
         if hasattr(data, "__array__"):
             return _array_of(np.asarray(data), dtype)
-        raise TypeError(
-            f"tensor(): cannot make a tensor of {type(data).__name__}: expected numbers, arrays, tensors or sequences of these"
-        )
+        raise _no_dtype(data)
     try:
         array = np.array(data)
     except ValueError:
         raise ValueError("tensor(): the nested sequences have different lengths: a tensor is a full rectangle") from None
     if array.dtype == object:
-        raise TypeError("tensor(): expected a sequence of numbers")
+        raise _no_dtype(next((x for x in array.flat if not isinstance(x, (*_NUMBERS, np.generic))), 0))
     if array.dtype.kind in "USV":
         raise ValueError(f"tensor(): too many dimensions, or strings where numbers should be: {array.dtype}")
     if dtype is None:
@@ -58,6 +56,17 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
             dtype = _dtype.from_numpy(array.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(array.astype(dtype.np, copy=False), order="C")
+
+
+def _no_dtype(value: Any) -> Exception:
+    """The error for what is no element of a tensor."""
+    if isinstance(value, (str, bytes)):
+        return TypeError(f"tensor(): invalid data type {type(value).__name__!r}: expected numbers, arrays or tensors")
+    if isinstance(value, int):
+        return ValueError("tensor(): Overflow when unpacking long long: an integer does not fit into 64 bits")
+    return RuntimeError(
+        f"Could not infer dtype of {type(value).__name__}: expected numbers, arrays, tensors or sequences of these"
+    )
 
 
 def _plain(data: Sequence) -> list:

@@ -26,15 +26,6 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 
 
-class layout:
-    """How a tensor is stored: strided is the only one."""
-
-    def __repr__(self) -> str:
-        return "minigrad.strided"
-
-
-strided = layout()
-
 _deterministic = False
 _matmul_precision = "highest"
 

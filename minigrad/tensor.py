@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import _dtype, _repr, creation, random
 from minigrad._arguments import normalize_dim
-from minigrad._device import CPU, check_device
+from minigrad._device import CPU, check_device, layout, strided
 from minigrad._device import device as Device
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import engine, hot
@@ -96,9 +96,18 @@ class Tensor(TensorBase):
         return CPU
 
     @property
-    def is_cuda(self) -> bool:
-        """Whether the elements are on a GPU: never."""
-        return False
+    def layout(self) -> layout:
+        """How the elements lie: minigrad.strided."""
+        return strided
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the elements are in the CPU's memory: always."""
+        return True
+
+    is_cuda = is_mps = is_xpu = is_meta = is_sparse = is_sparse_csr = is_mkldnn = is_quantized = is_nested = property(
+        lambda self: False, doc="Whether it is a tensor of that kind: never."
+    )
 
     @property
     def T(self) -> Tensor:
@@ -222,7 +231,9 @@ class Tensor(TensorBase):
         return int(self.item())
 
     def __contains__(self, element: Any) -> bool:
-        return bool((self == element)._array.any())
+        if not isinstance(element, (TensorBase, int, float, np.number, np.bool_)):
+            raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+        return bool(elementwise.eq(self, element)._array.any())  # type: ignore[arg-type]
 
     def __hash__(self) -> int:
         return id(self)

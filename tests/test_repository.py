@@ -30,7 +30,18 @@ LATE_IMPORTS = {
     "PIL", "fractions", "json", "matplotlib", "multiprocessing", "random", "safetensors", "scipy", "socket", "tempfile", "torch", "tqdm",
 }  # fmt: skip
 # `import minigrad` loads none of these: they cost it a third of its time, or are not there for everyone.
-NOT_AT_IMPORT = LATE_IMPORTS | {"IPython", "argparse", "ast", "decimal", "html", "http", "numpy.random", "pathlib", "shutil", "urllib"}
+NOT_AT_IMPORT = LATE_IMPORTS | {
+    "IPython",
+    "argparse",
+    "ast",
+    "decimal",
+    "html",
+    "http",
+    "numpy.random",
+    "pathlib",
+    "shutil",
+    "urllib",
+}
 
 # A module may import modules of its own layer and below. The first entry that is a prefix counts.
 LAYERS = [
@@ -39,6 +50,7 @@ LAYERS = [
     ("minigrad._device", 0),
     ("minigrad._arguments", 1),
     ("minigrad._lazy", 0),
+    ("minigrad.return_types", 0),
     ("minigrad._naming", 1),
     ("minigrad._repr", 1),
     ("minigrad._ufunc", 1),
@@ -112,7 +124,14 @@ def test_importing_minigrad_loads_nothing_that_is_slow_or_optional():
         command = [sys.executable, "-c", f"import {library}, sys; print(*sys.modules)"]
         loaded[library] = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert not (loaded["minigrad"] - loaded["numpy"]) & NOT_AT_IMPORT
-    late = ("minigrad.vision", "minigrad.viz", "minigrad.as_torch", "minigrad.utils.data", "minigrad.distributions", "minigrad.profiler")
+    late = (
+        "minigrad.vision",
+        "minigrad.viz",
+        "minigrad.as_torch",
+        "minigrad.utils.data",
+        "minigrad.distributions",
+        "minigrad.profiler",
+    )
     assert not [name for name in loaded["minigrad"] if name.startswith(late)]
 
 

@@ -46,6 +46,13 @@ class _ChannelNorm(Module):
         self.register_buffer("running_var", creation.ones(num_features, **options) if tracked else None)
         self.register_buffer("num_batches_tracked", creation.tensor(0, dtype=int64) if tracked else None)
 
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any) -> None:
+        """A state dict of before there was a count of batches, or without metadata, has no num_batches_tracked to miss."""
+        key = f"{prefix}num_batches_tracked"
+        if self.track_running_stats and (local_metadata.get("version") or 1) < 2 and key not in state_dict:
+            state_dict[key] = self.num_batches_tracked.clone()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
     def reset_running_stats(self) -> None:
         """Sets the running mean to 0, the running variance to 1 and the count of batches to 0."""
         if self.track_running_stats:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import _dtype
+from minigrad import _dtype, return_types
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
@@ -42,9 +41,6 @@ from minigrad.ops.shape import (
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
-
-cummax_result = namedtuple("cummax", ("values", "indices"))
-cummin_result = namedtuple("cummin", ("values", "indices"))
 
 
 # At least so many dimensions
@@ -326,16 +322,16 @@ def _running(input: Tensor, dim: int, running: np.ufunc, beats: np.ufunc) -> tup
 
 @accepts_axis
 @named_node
-def cummax(input: Tensor, dim: int) -> cummax_result:
+def cummax(input: Tensor, dim: int) -> return_types.cummax:
     """(values, indices) of the largest element so far along a dimension, the last of equals; a NaN stays."""
-    return cummax_result(*_running(input, dim, np.maximum, np.greater_equal))
+    return return_types.cummax(*_running(input, dim, np.maximum, np.greater_equal))
 
 
 @accepts_axis
 @named_node
-def cummin(input: Tensor, dim: int) -> cummin_result:
+def cummin(input: Tensor, dim: int) -> return_types.cummin:
     """(values, indices) of the smallest element so far along a dimension, the last of equals; a NaN stays."""
-    return cummin_result(*_running(input, dim, np.minimum, np.less_equal))
+    return return_types.cummin(*_running(input, dim, np.minimum, np.less_equal))
 
 
 @accepts_axis
@@ -376,7 +372,9 @@ class EuclideanFunction(Function):
     def forward(self, x, y):
         squares = (x * x).sum(-1, keepdims=True) + (y * y).sum(-1, keepdims=True).swapaxes(-1, -2)
         products = matmul(from_array(x), transpose(from_array(y), -1, -2))._array
-        return kernels.sqrt(kernels.maximum(kernels.sub(squares, kernels.mul(products, np.asarray(2, x.dtype))), np.zeros((), x.dtype)))
+        return kernels.sqrt(
+            kernels.maximum(kernels.sub(squares, kernels.mul(products, np.asarray(2, x.dtype))), np.zeros((), x.dtype))
+        )
 
     def backward(self, g, x, y, out):
         gx, gy = self.needs_input_grad
@@ -469,6 +467,8 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: _dtype.dtype | N
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number 0, 1, ... occurs in a vector of non-negative integers, or the sums of their weights."""
     if input.ndim != 1 or input.dtype.is_floating_point or (input._array < 0).any():
+        if input.dtype.is_floating_point:
+            raise NotImplementedError(f"bincount is not implemented for {input.dtype}: convert it with .long()")
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")

@@ -646,7 +646,7 @@ def _passes(beyond: Tensor, bound: Tensor) -> Tensor:
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
     """The element, or the bound that it exceeds; a gradient only where the element was kept."""
     if min is None and max is None:
-        raise ValueError("clamp: At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
         out = input
         if min is not None:

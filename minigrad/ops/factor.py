@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad import return_types
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad.ops.elementwise import where
 
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
 
 class LinAlgError(RuntimeError):
     """A matrix that cannot be inverted or factored."""
-
-
-class slogdet_result(NamedTuple):
-    """What slogdet gives."""
-
-    sign: Any
-    logabsdet: Any
 
 
 def _square(name: str, A: Any) -> Tensor:
@@ -112,11 +106,11 @@ class LogAbsDetFunction(Function):
         return g.unsqueeze(-1).unsqueeze(-1) * inv(x).mT
 
 
-def slogdet(A: Tensor) -> slogdet_result:
+def slogdet(A: Tensor) -> return_types.linalg_slogdet:
     """The sign of each determinant, and the logarithm of its absolute value."""
     A = _square("linalg.slogdet", A)
     sign = from_array(np.asarray(np.linalg.slogdet(A._array)[0], A.dtype.np))
-    return slogdet_result(sign, apply(LogAbsDetFunction(), A))
+    return return_types.linalg_slogdet(sign, apply(LogAbsDetFunction(), A))
 
 
 def logdet(A: Tensor) -> Tensor:

@@ -245,7 +245,7 @@ def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
         elif hasattr(item, "__index__"):
             out.append(item.__index__())
         else:
-            raise TypeError(
+            raise (TypeError if isinstance(item, (str, bytes)) else IndexError)(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
                 f"{type(item).__name__})"
             )
@@ -330,15 +330,23 @@ def getitem(input: Tensor, index: object) -> Tensor:
         raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together: {error}") from None
 
 
+def _without_ones(value: Tensor, ndim: int) -> Tensor:
+    """The value to be written without the leading dimensions of size 1 that its place does not have."""
+    while value.ndim > ndim and value._array.shape[0] == 1:
+        value = reshape(value, value._array.shape[1:])
+    return value
+
+
 def setitem(input: Tensor, index: object, value: object) -> None:
     """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
     index, basic = _normalize_index(input, index)
+    if isinstance(value, (str, bytes)) or value is None:
+        raise TypeError(f"can't assign a {type(value).__name__} to a tensor")
     value = as_tensor_like(value, input.dtype) if not isinstance(value, np.ndarray) else cast(from_array(value), input.dtype)
     if basic:
         target = apply(SliceFunction(index), input)
         shape = target._array.shape
-        while value.ndim > len(shape) and value._array.shape[0] == 1:
-            value = reshape(value, value._array.shape[1:])
+        value = _without_ones(value, len(shape))
         if value.ndim > len(shape) or any(s not in (1, t) for s, t in zip(value._array.shape[::-1], shape[::-1], strict=False)):
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result of shape "
@@ -349,6 +357,7 @@ def setitem(input: Tensor, index: object, value: object) -> None:
     input, index = _without_integers(input, index)
     try:
         shape = np.broadcast_to(np.empty((), bool), input._array.shape)[index].shape
+        value = _without_ones(value, len(shape))
         np.broadcast_shapes(shape, value._array.shape)
     except IndexError as error:
         raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together: {error}") from None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import namedtuple
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad import _dtype
+from minigrad import _dtype, return_types
 from minigrad._arguments import accepts_axis, normalize_dim, normalize_dims
 from minigrad._ext import elementwise as functions
 from minigrad._ext import hot, index, scan
@@ -27,14 +26,6 @@ if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
     Dims = int | Sequence[int] | None
-
-max_result = namedtuple("max", ("values", "indices"))
-min_result = namedtuple("min", ("values", "indices"))
-sort_result = namedtuple("sort", ("values", "indices"))
-topk_result = namedtuple("topk", ("values", "indices"))
-median_result = namedtuple("median", ("values", "indices"))
-kthvalue_result = namedtuple("kthvalue", ("values", "indices"))
-aminmax_result = namedtuple("aminmax", ("min", "max"))
 
 
 def _dims(dim: Dims, ndim: int) -> tuple[int, ...]:
@@ -539,10 +530,10 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
 
 @accepts_axis
 @named_node
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> return_types.aminmax:
     """(min, max) of all elements or along one dimension. Equals share the gradient."""
     _check_not_empty(input, _dims(dim, input.ndim), "aminmax", dim is not None)
-    return aminmax_result(amin(input, dim, keepdim), amax(input, dim, keepdim))
+    return return_types.aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
 # Selection along a dimension: the gradient goes where the index points
@@ -712,21 +703,21 @@ def _extremum(
 @accepts_axis
 def max(
     input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
-) -> Tensor | max_result:
+) -> Tensor | return_types.max:
     """max(x): the largest element, equals share the gradient. max(x, dim): (values, indices) along a dimension, the first of
     equals. max(x, y): the larger one of each pair. NaN wins always.
 
     Raises RuntimeError or, if a dimension is named, IndexError where there is nothing to choose from.
     """
-    return _extremum("max", input, dim, keepdim, other, AmaxFunction, MaxFunction, max_result)
+    return _extremum("max", input, dim, keepdim, other, AmaxFunction, MaxFunction, return_types.max)
 
 
 @accepts_axis
 def min(
     input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
-) -> Tensor | min_result:
+) -> Tensor | return_types.min:
     """min(x), min(x, dim) or min(x, y): see max."""
-    return _extremum("min", input, dim, keepdim, other, AminFunction, MinFunction, min_result)
+    return _extremum("min", input, dim, keepdim, other, AminFunction, MinFunction, return_types.min)
 
 
 def _arg_extremum(name: str, node: type, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
@@ -758,9 +749,9 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 @accepts_axis
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> sort_result:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> return_types.sort:
     """(values, indices) in ascending or descending order along a dimension; always stable. NaN counts as the largest value."""
-    return sort_result(*_selected(SortFunction(_one_dim(dim, input.ndim, "sort"), descending), input))
+    return return_types.sort(*_selected(SortFunction(_one_dim(dim, input.ndim, "sort"), descending), input))
 
 
 @accepts_axis
@@ -770,7 +761,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 
 
 @accepts_axis
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> topk_result:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> return_types.topk:
     """(values, indices) of the k largest (smallest) elements along a dimension, always in order.
 
     Raises RuntimeError if there are fewer than k.
@@ -778,22 +769,22 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     axis = _one_dim(dim, input.ndim, "topk")
     if not 0 <= k <= (input.shape[axis] if input.ndim else 1):
         raise RuntimeError(f"topk: selected index k out of range: k={k} along dimension {axis} of shape {tuple(input.shape)}")
-    return topk_result(*_selected(TopkFunction(k, axis, largest), input))
+    return return_types.topk(*_selected(TopkFunction(k, axis, largest), input))
 
 
 @accepts_axis
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kthvalue_result:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> return_types.kthvalue:
     """(value, index) of the k-th smallest element along a dimension, counted from 1. Raises RuntimeError if there is none."""
     axis = _one_dim(dim, input.ndim, "kthvalue")
     if not 1 <= k <= (input.shape[axis] if input.ndim else 1):
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {axis}: k={k}, shape {tuple(input.shape)}"
         )
-    return kthvalue_result(*_selected(KthvalueFunction(k, axis, keepdim), input))
+    return return_types.kthvalue(*_selected(KthvalueFunction(k, axis, keepdim), input))
 
 
 @accepts_axis
-def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | median_result:
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | return_types.median:
     """median(x): the lower median of all elements, equals share the gradient. median(x, dim): (values, indices).
 
     NaN if there is one. Raises IndexError along a dimension of size 0.
@@ -804,7 +795,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
         return apply(MedianFunction(_dims(None, input.ndim), False), input)
     axis = _one_dim(dim, input.ndim, "median")
     _check_not_empty(input, (axis,), "median", True)
-    return median_result(*_selected(MedianAlongFunction(axis, keepdim), input))
+    return return_types.median(*_selected(MedianAlongFunction(axis, keepdim), input))
 
 
 # Counting: not differentiable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import _dtype
+from minigrad import _dtype, return_types
 from minigrad._arguments import normalize_dim
 from minigrad._ext.engine import TensorBase, from_array
 from minigrad.ops.elementwise import lerp, where
@@ -18,20 +18,6 @@ from minigrad.ops.shape import stack
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
-
-
-class mode_result(NamedTuple):
-    """What mode gives."""
-
-    values: Any
-    indices: Any
-
-
-class nanmedian_result(NamedTuple):
-    """What nanmedian gives along a dimension."""
-
-    values: Any
-    indices: Any
 
 
 # Order
@@ -97,7 +83,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
     return out if ranks.ndim else out.squeeze(0)
 
 
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> return_types.mode:
     """The most frequent value along dim, the smallest of them, and its last position."""
     x = input.reshape(1) if input.ndim == 0 else input.movedim(normalize_dim(dim, input.ndim), -1)
     rows = x._array.reshape(-1, x.shape[-1])
@@ -108,10 +94,10 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
     indices = from_array(places.reshape(*x.shape[:-1], 1))
     values = x.gather(-1, indices)
     if input.ndim == 0:
-        return mode_result(values.reshape(()), indices.reshape(()))
+        return return_types.mode(values.reshape(()), indices.reshape(()))
     if keepdim:
-        return mode_result(values.movedim(-1, dim), indices.movedim(-1, dim))
-    return mode_result(values.squeeze(-1), indices.squeeze(-1))
+        return return_types.mode(values.movedim(-1, dim), indices.movedim(-1, dim))
+    return return_types.mode(values.squeeze(-1), indices.squeeze(-1))
 
 
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -124,10 +110,10 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     if dim is None:
         return values.reshape(())
     if input.ndim == 0:
-        return nanmedian_result(values.reshape(()), indices.reshape(()))
+        return return_types.nanmedian(values.reshape(()), indices.reshape(()))
     if keepdim:
-        return nanmedian_result(values.movedim(-1, dim), indices.movedim(-1, dim))
-    return nanmedian_result(values.squeeze(-1), indices.squeeze(-1))
+        return return_types.nanmedian(values.movedim(-1, dim), indices.movedim(-1, dim))
+    return return_types.nanmedian(values.squeeze(-1), indices.squeeze(-1))
 
 
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:

@@ -372,6 +372,10 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"Target size ({_size(target)}) must be the same as input size ({_size(input)})")
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"binary_cross_entropy_with_logits: input must be a float tensor, but got {_torch_name(input)}")
+    if not target.dtype.is_floating_point:
+        raise RuntimeError(
+            f"binary_cross_entropy_with_logits: target must be a float tensor, but got {_torch_name(target)}; use target.float()"
+        )
     log_probability = logsigmoid(input)
     if pos_weight is not None:
         log_probability = (1 + (pos_weight - 1) * target) * log_probability

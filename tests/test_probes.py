@@ -1,0 +1,176 @@
+"""Small habits of PyTorch programs, run on both libraries: names, errors, printed forms."""
+
+import pickle
+from collections import OrderedDict
+
+import pytest
+
+from minigrad.utils import _pytree as our_pytree
+from tests.probes import check, probes, says
+
+
+def as_printed(lib, value):
+    return repr(value).replace(f"{lib.__name__}.", "")
+
+
+def probe_results_of_several_values_print_by_their_names(T):
+    x = T.tensor([[2.0, 1.0], [0.0, 4.0]])
+    results = [
+        T.max(x, 1),
+        T.min(x, 0),
+        T.sort(x),
+        T.topk(x, 1),
+        T.median(x, 1),
+        T.kthvalue(x, 1),
+        T.mode(x, 0),
+        T.cummax(x, 0),
+    ]
+    return [as_printed(T, r) for r in (*results, T.aminmax(x), T.nanmedian(x, 0), T.cummin(x, 1), T.linalg.slogdet(x))]
+
+
+def probe_results_of_several_values_can_be_pickled(T):
+    result = pickle.loads(pickle.dumps(T.max(T.tensor([[1.0, 2.0]]), 1)))
+    return type(result) is T.return_types.max, result.values, result.indices
+
+
+def probe_limits_of_types_print(T):
+    return [as_printed(T, T.finfo(d)) for d in (T.float32, T.float64)] + [
+        as_printed(T, T.iinfo(d)) for d in (T.int8, T.int32, T.int64)
+    ]
+
+
+def probe_types_that_only_programs_with_a_gpu_use_can_be_named(T):
+    table = {"float32": T.float32, "float16": T.half, "bfloat16": T.bfloat16, "complex64": T.cfloat}
+    return (
+        [name for name, d in table.items() if T.ones(1).dtype in (d,)],
+        [
+            (d.is_floating_point, d.is_complex, d.is_signed, d.itemsize)
+            for d in (T.float16, T.bfloat16, T.complex64, T.complex128)
+        ],
+        as_printed(T, T.bfloat16),
+        pickle.loads(pickle.dumps(T.float16)) is T.float16,
+    )
+
+
+def probe_what_a_tensor_is_not(T):
+    x = T.ones(2)
+    flags = (
+        x.is_cpu,
+        x.is_cuda,
+        x.is_mps,
+        x.is_xpu,
+        x.is_meta,
+        x.is_sparse,
+        x.is_sparse_csr,
+        x.is_mkldnn,
+        x.is_quantized,
+        x.is_nested,
+    )
+    return flags, x.layout is T.strided
+
+
+def probe_leading_ones_of_what_is_written_are_dropped(T):
+    x = T.zeros(3, 2)
+    x[T.tensor([True, False, True])] = T.tensor([[[1.0, 2.0]]])
+    x[T.tensor([1])] = T.tensor([[[[5.0, 6.0]]]])
+    return x
+
+
+@says("can't assign a str")
+def probe_a_string_is_no_element(T):
+    T.zeros(3)[0] = "a"
+
+
+@says("float")
+def probe_a_float_is_no_index(T):
+    T.zeros(3)[1.0]
+
+
+@says("str")
+def probe_a_string_is_no_index(T):
+    T.zeros(3)["a"]
+
+
+@says("only supports Tensor or scalar")
+def probe_a_list_is_no_element(T):
+    return [1, 2] in T.tensor([1, 2])
+
+
+@says("Could not infer dtype of NoneType")
+def probe_none_in_a_list(T):
+    T.tensor([1, None])
+
+
+@says("Could not infer dtype of dict")
+def probe_a_tensor_of_a_dict(T):
+    T.tensor({})
+
+
+@says("Overflow when unpacking long long")
+def probe_an_integer_that_is_too_large(T):
+    T.tensor([2**70])
+
+
+@says("'str'")
+def probe_a_tensor_of_a_string(T):
+    T.tensor("a")
+
+
+@says("At least one of 'min' or 'max' must not be None")
+def probe_clamp_without_bounds(T):
+    T.clamp(T.ones(2))
+
+
+@says("not implemented for")
+def probe_bincount_of_floats(T):
+    T.bincount(T.ones(2))
+
+
+@pytest.mark.parametrize("name", ["int64", "bool", "uint8"])
+def test_logits_with_targets_that_are_no_floats(torch, name):
+    def classic(T):
+        T.nn.functional.binary_cross_entropy_with_logits(T.ones(2), T.ones(2, dtype=getattr(T, name)))
+
+    check(says("")(classic), torch)
+
+
+def probe_a_state_dict_without_a_count_of_batches(T):
+    model = T.nn.Sequential(T.nn.Linear(2, 2), T.nn.BatchNorm1d(2))
+    model(T.ones(2, 2))
+    plain = {key: value for key, value in model.state_dict().items() if "num_batches" not in key}
+    return str(model.load_state_dict(plain)), model[1].num_batches_tracked
+
+
+@says('Missing key(s) in state_dict: "num_batches_tracked"')
+def probe_a_versioned_state_dict_without_a_count_of_batches(T):
+    state = T.nn.BatchNorm1d(2).state_dict()
+    del state["num_batches_tracked"]
+    T.nn.BatchNorm1d(2).load_state_dict(state)
+
+
+TREE = {"b": [1, (2, None)], "a": OrderedDict(x=3, y=[])}
+
+
+@pytest.fixture(params=["minigrad", "torch"])
+def pytree(request):
+    return our_pytree if request.param == "minigrad" else pytest.importorskip("torch.utils._pytree")
+
+
+def test_trees(pytree):
+    leaves, spec = pytree.tree_flatten(TREE)
+    assert leaves == [1, 2, None, 3]
+    assert (spec.num_leaves, spec.is_leaf(), spec == pytree.tree_structure(TREE)) == (4, False, True)
+    assert spec != pytree.tree_structure([1, 2, 3, 4])
+    assert pytree.tree_unflatten("abcd", spec) == {"b": ["a", ("b", "c")], "a": OrderedDict(x="d", y=[])}
+    assert pytree.tree_map(lambda x, y: (x, y), [1, {"k": 2}], [3, {"k": 4}]) == [(1, 3), {"k": (2, 4)}]
+    assert pytree.tree_map_only(int, lambda x: -x, {"a": [1, "s"]}) == {"a": [-1, "s"]}
+    assert pytree.tree_leaves([1, (2, 3)], is_leaf=lambda x: isinstance(x, tuple)) == [1, (2, 3)]
+    assert pytree.tree_all(bool, [1, [2]])
+    assert not pytree.tree_any(bool, [0, (0,)])
+    with pytest.raises(ValueError, match="leaves"):
+        pytree.tree_unflatten([1], spec)
+
+
+@pytest.mark.parametrize("function", probes(globals()), ids=lambda f: f.__name__)
+def test_probe(function, torch):
+    check(function, torch)
