@@ -183,6 +183,11 @@ def probe_reading_at_repeated_indices(lib):
     return x.grad
 
 
+def probe_integers_in_place(lib):
+    x = lib.tensor([4, 6, 9])
+    return x.clone().gcd_(lib.tensor(6)), x.clone().lcm_(lib.tensor(6)), (x - 6.0).heaviside_(lib.tensor(0.5))
+
+
 def probe_detach_in_place(lib):
     y = leaf(lib) * 2
     z = y * y
