@@ -296,6 +296,10 @@ class DifferenceLossFunction(Function):
     def __init__(self, delta, scale):
         self.delta, self.scale = delta, scale
 
+    def own_name(self):
+        """PyTorch's absolute error is a mean or a sum."""
+        return "HuberLossBackward0" if self.delta is not None else "SumBackward0" if self.scale == 1 else "MeanBackward0"
+
     def forward(self, x, y):
         total = kernels.difference_loss(np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1), self.delta)
         return np.asarray(total * self.scale, x.dtype)
