@@ -62,9 +62,12 @@
 
 #define MG_BINARY(name, expression)                                                                                  \
     static void NAME(name##_span)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n) { \
-        if (x_step == 0) {                                                                                           \
+        if (x_step == 0 && y_step == 0) {                                                                            \
+            const REAL a = x[0], b = y[0];                                                                           \
+            MG_SIMD for (int64_t i = 0; i < n; i++) out[i] = expression;                                             \
+        } else if (x_step == 0) {                                                                                    \
             const REAL a = x[0];                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL b = y[i * y_step]; out[i] = expression; }           \
+            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL b = y[i]; out[i] = expression; }                    \
         } else if (y_step == 0) {                                                                                    \
             const REAL b = y[0];                                                                                     \
             MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; }                    \
