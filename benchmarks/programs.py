@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,9 +26,14 @@ print(before, peak())
 """
 
 
-def _run(*arguments: str) -> tuple[float, str]:
-    """Wall seconds and printed text of a Python process."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+def _run(bytecode: str, *arguments: str) -> tuple[float, str]:
+    """Wall seconds and printed text of a Python process that keeps compiled modules in the folder `bytecode`, as an installed
+    library has them, whatever the environment says of writing them."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "PYTHONPYCACHEPREFIX": bytecode,
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -58,22 +64,32 @@ def names(data: str | None) -> list[str]:
 
 def measure(wanted: list[str], libraries: list[str], rounds: int, data: str | None) -> Iterator[dict[str, Any]]:
     """Yields the wanted rows, of names(data), for the libraries that are installed."""
+    with tempfile.TemporaryDirectory() as bytecode:
+        yield from _measure(bytecode, wanted, libraries, rounds, data)
+
+
+def _measure(bytecode: str, wanted: list[str], libraries: list[str], rounds: int, data: str | None) -> Iterator[dict[str, Any]]:
     if "import" in wanted:
         found: dict[str, list[float]] = {library: [] for library in [*libraries, "numpy"]}
+        for library in found:
+            _run(bytecode, "-c", f"import {library}")
         for _ in range(2 * rounds + 1):
             for library, times in found.items():
-                times.append(1e3 * _run("-c", f"import {library}")[0])
+                times.append(1e3 * _run(bytecode, "-c", f"import {library}")[0])
         yield _row("import", "ms", found)
     if any("memory" in name for name in wanted):
         peak = {
-            library: [float(x) for x in _run("-c", PEAK_MEMORY.format(library=library))[1].split()] for library in libraries
+            library: [float(x) for x in _run(bytecode, "-c", PEAK_MEMORY.format(library=library))[1].split()]
+            for library in libraries
         }
         for name, start in (("peak memory of a VGG step", 0), ("growth of memory in a VGG step", 1)):
             if name in wanted:
                 yield _row(name, "MB", {library: [after - start * before] for library, (before, after) in peak.items()})
     if "MNIST to 97.5 % with LeNet" in wanted:
         found = {library: [] for library in libraries}
+        for library in libraries:
+            _run(bytecode, "-c", f"import {library}, benchmarks.mnist")
         for _ in range(max(1, rounds // 2)):
             for library, times in found.items():
-                times.append(_run("-m", "benchmarks.mnist", library, str(data))[0])
+                times.append(_run(bytecode, "-m", "benchmarks.mnist", library, str(data))[0])
         yield _row("MNIST to 97.5 % with LeNet", "s", found)
