@@ -21,7 +21,6 @@ from . import nn as nn
 from . import random as random
 from . import utils as utils
 from . import version as version
-from . import xpu as xpu
 from ._device import device as device
 from ._device import layout as layout
 from ._device import strided as strided
@@ -465,6 +464,7 @@ if _TYPE_CHECKING:
     from . import profiler as profiler
     from . import special as special
     from . import viz as viz
+    from . import xpu as xpu
     from .summary_table import summary as summary
 
 __getattr__, __dir__ = _late(
@@ -485,6 +485,7 @@ __getattr__, __dir__ = _late(
         "profiler",
         "special",
         "viz",
+        "xpu",
     ),
     {"summary": "summary_table"},
 )

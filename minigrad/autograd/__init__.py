@@ -1,6 +1,9 @@
 """Gradients: where backward passes start, grad mode, and the checks of derivative rules."""
 
-from . import functional as functional
+from typing import TYPE_CHECKING
+
+from minigrad._lazy import late
+
 from . import graph as graph
 from .anomaly_mode import detect_anomaly as detect_anomaly
 from .anomaly_mode import set_detect_anomaly as set_detect_anomaly
@@ -17,3 +20,8 @@ from .gradcheck import GradcheckError as GradcheckError
 from .gradcheck import gradcheck as gradcheck
 from .gradcheck import gradgradcheck as gradgradcheck
 from .variable import Variable as Variable
+
+if TYPE_CHECKING:
+    from . import functional as functional
+
+__getattr__, __dir__ = late(__name__, ("functional",))
