@@ -144,7 +144,7 @@ cdef cnp.ndarray reduce_axes(object source, str name, Fold how, tuple axes, bint
             result = fold(result, SUM if done and how == SQUARE_DEVIATION else how, size // (n * inner), n, inner, None, None)
             done = True
     if not done:
-        result = x * x if how == SQUARE_DEVIATION else cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
+        result = np.asarray(x * x) if how == SQUARE_DEVIATION else cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
     return shaped(result, x, reduced, keepdims)
 
 
