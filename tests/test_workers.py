@@ -430,6 +430,8 @@ import os, signal, sys, time
 import minigrad as mg
 from minigrad.utils import data
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background has it ignored
+
 class Rows(data.Dataset):
     def __len__(self): return 10**6
     def __getitem__(self, i): return mg.full((10**5,), float(i))
