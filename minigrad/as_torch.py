@@ -29,6 +29,9 @@ import minigrad
 STAND_INS = {
     "torch": "minigrad",
     "torch.nn.modules": "minigrad.nn",
+    "torch.nn.modules.batchnorm": "minigrad.nn.normalization",
+    "torch.nn.modules.container": "minigrad.nn.containers",
+    "torch.nn.modules.instancenorm": "minigrad.nn.normalization",
     "torchvision": "minigrad.vision",
 }
 # What belongs to minigrad alone: no name of PyTorch's, or one that means something else there.

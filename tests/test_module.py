@@ -476,6 +476,13 @@ def test_extra_state(lib):
         lib.nn.Sequential(lib.nn.Flatten()).load_state_dict(a.state_dict())
 
 
+def test_positional_arguments_of_state_dict(lib, net):
+    with pytest.warns(FutureWarning, match="Positional args are being deprecated"):
+        state = net.state_dict(OrderedDict(), "p.", True)
+    assert next(iter(state)) == "p.scale"
+    assert state["p.scale"] is net.scale
+
+
 def test_state_dict_hooks(lib, net):
     seen = []
     net.register_state_dict_pre_hook(lambda module, prefix, keep_vars: seen.append(("pre", prefix, keep_vars)))
@@ -562,6 +569,86 @@ def test_full_backward_hooks(lib):
     assert seen == [((3, 2), (3, 1))]
     np.testing.assert_allclose(x.grad.tolist(), np.tile(20 * np.asarray(layer.weight.tolist()), (3, 1)), rtol=1e-6)
     assert layer.bias.grad.tolist() == [6]
+
+
+def registry(lib):
+    return lib.nn.module if lib is mg else lib.nn.modules.module
+
+
+def test_hooks_of_all_modules_come_before_its_own(lib):
+    hooks, seen = registry(lib), []
+    net = lib.nn.Sequential(make_linear(lib)(2, 2))
+    net[0].register_forward_pre_hook(lambda m, args: seen.append("own pre"))
+    net[0].register_forward_hook(lambda m, args, out: seen.append("own"))
+    handles = [
+        hooks.register_module_forward_pre_hook(lambda m, args: seen.append(f"pre {type(m).__name__}")),
+        hooks.register_module_forward_hook(lambda m, args, kwargs, out: seen.append(sorted(kwargs)), with_kwargs=True),
+        hooks.register_module_forward_hook(lambda m, args, out: out * 2 if isinstance(m, lib.nn.Sequential) else None),
+    ]
+    x = lib.ones(2)
+    doubled = net(x)
+    assert seen == ["pre Sequential", "pre Lin", "own pre", [], "own", []]
+    for handle in handles:
+        handle.remove()
+    seen.clear()
+    assert (net(x) * 2).tolist() == doubled.tolist()
+    assert seen == ["own pre", "own"]
+    assert lib is not mg or not nn.Module._hooked
+
+
+def test_backward_hooks_of_all_modules(lib):
+    hooks, seen = registry(lib), []
+    net = lib.nn.Sequential(make_linear(lib)(2, 3))
+    with (
+        hooks.register_module_full_backward_pre_hook(lambda m, go: (go[0] * 2,)),
+        hooks.register_module_full_backward_hook(lambda m, gi, go: seen.append((type(m).__name__, go[0].tolist()))),
+    ):
+        x = lib.ones(2, requires_grad=True)
+        net(x).sum().backward()
+    assert seen == [("Lin", [4.0] * 3), ("Sequential", [2.0] * 3)]
+    hooked = x.grad.clone()
+    x.grad = None
+    net(x).sum().backward()
+    assert hooked.tolist() == (4 * x.grad).tolist()
+
+
+def test_a_hook_of_all_modules_that_is_always_called(lib):
+    hooks, seen = registry(lib), []
+    with (
+        hooks.register_module_forward_hook(lambda m, args, out: seen.append(out), always_call=True),
+        hooks.register_module_forward_hook(lambda m, args, out: seen.append("not this")),
+        pytest.raises(ValueError, match="expected 2 features"),
+    ):
+        make_linear(lib)(2, 2)(lib.ones(3))
+    assert seen == [None]
+
+
+def test_hooks_of_registration(lib):
+    hooks, seen = registry(lib), []
+
+    def note(module, name, value):
+        seen.append((name, None if value is None else type(value).__name__))
+
+    with (
+        hooks.register_module_parameter_registration_hook(note),
+        hooks.register_module_buffer_registration_hook(note),
+        hooks.register_module_module_registration_hook(note),
+    ):
+        module = make_linear(lib)(1, 1)
+        module.bias = None
+        module.count = lib.ones(1)
+        module.child = lib.nn.ReLU()
+        module.child = None
+        module.add_module("other", lib.nn.Tanh())
+    module.later = lib.nn.ReLU()
+    assert seen == [
+        ("weight", "Parameter"), ("bias", "Parameter"), ("count", "Tensor"), ("count", "Tensor"), ("child", "ReLU"), ("child", None),
+        ("other", "Tanh"),
+    ]  # fmt: skip
+    with hooks.register_module_parameter_registration_hook(lambda m, name, p: lib.nn.Parameter(p * 2)):
+        module = lib.nn.Module()
+        module.twice = lib.nn.Parameter(lib.ones(1))
+    assert module.twice.tolist() == [2.0]
 
 
 def test_full_backward_hook_without_input_gradient(lib):

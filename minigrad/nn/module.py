@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, Protocol, Self, TypeVar, overload
@@ -10,8 +11,16 @@ from minigrad._device import check_device
 from minigrad.autograd import no_grad
 from minigrad.autograd.observer import active_observers, on_change
 from minigrad.creation import empty_like
+from minigrad.nn import global_hooks
 from minigrad.nn.backward_hooks import BackwardHooks
 from minigrad.nn.error_path import locate
+from minigrad.nn.global_hooks import register_module_buffer_registration_hook as register_module_buffer_registration_hook
+from minigrad.nn.global_hooks import register_module_forward_hook as register_module_forward_hook
+from minigrad.nn.global_hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
+from minigrad.nn.global_hooks import register_module_full_backward_hook as register_module_full_backward_hook
+from minigrad.nn.global_hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
+from minigrad.nn.global_hooks import register_module_module_registration_hook as register_module_module_registration_hook
+from minigrad.nn.global_hooks import register_module_parameter_registration_hook as register_module_parameter_registration_hook
 from minigrad.nn.members import Members
 from minigrad.nn.parameter import Buffer, Parameter, UninitializedTensorMixin, is_lazy
 from minigrad.tensor import Tensor
@@ -94,8 +103,8 @@ class Module:
     training: bool
     call_super_init: bool = False
 
-    # True once any forward or backward hook was registered on the instance, and for all while an Observer watches: calls then
-    # take the long way.
+    # True once any forward or backward hook was registered on the instance, and for all while an Observer watches or there is
+    # a hook of all modules: calls then take the long way.
     _hooked: bool = False
 
     _parameters: dict[str, Parameter | None]
@@ -158,7 +167,7 @@ class Module:
         result = None
         called: set[int] = set()
         try:
-            for key, hook in list(self._forward_pre_hooks.items()):
+            for key, hook in (*global_hooks.forward_pre_hooks.items(), *self._forward_pre_hooks.items()):
                 if key in self._forward_pre_hooks_with_kwargs:
                     changed = hook(self, args, kwargs)
                     if changed is not None:
@@ -172,24 +181,30 @@ class Module:
                     if changed is not None:
                         args = changed if isinstance(changed, tuple) else (changed,)
             backward = None
-            if self._backward_hooks or self._backward_pre_hooks:
-                backward = BackwardHooks(self, list(self._backward_hooks.values()), list(self._backward_pre_hooks.values()))
+            hooks = [*global_hooks.backward_hooks.values(), *self._backward_hooks.values()]
+            pre_hooks = [*global_hooks.backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+            if hooks or pre_hooks:
+                backward = BackwardHooks(self, hooks, pre_hooks)
                 args = backward.watch_inputs(args)
             result = self.forward(*args, **kwargs)
-            for key, hook in list(self._forward_hooks.items()):
+            for key, hook in self._all_forward_hooks():
                 called.add(key)
                 result = self._run_forward_hook(key, hook, args, kwargs, result)
             if backward is not None:
                 result = backward.watch_outputs(result)
             return result
         except Exception:
-            for key, hook in list(self._forward_hooks.items()):
-                if key in self._forward_hooks_always_called and key not in called:
+            always = self._forward_hooks_always_called.keys() | global_hooks.forward_hooks_always_called.keys()
+            for key, hook in self._all_forward_hooks():
+                if key in always and key not in called:
                     result = self._run_forward_hook(key, hook, args, kwargs, result)
             raise
 
+    def _all_forward_hooks(self) -> tuple[tuple[int, Callable[..., Any]], ...]:
+        return (*global_hooks.forward_hooks.items(), *self._forward_hooks.items())
+
     def _run_forward_hook(self, key: int, hook: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Any:
-        with_kwargs = key in self._forward_hooks_with_kwargs
+        with_kwargs = key in self._forward_hooks_with_kwargs or key in global_hooks.forward_hooks_with_kwargs
         changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
         return result if changed is None else changed
 
@@ -297,17 +312,17 @@ class Module:
                 raise TypeError(
                     f"cannot assign '{_typename(value)}' as parameter '{name}' (minigrad.nn.Parameter or None expected)"
                 )
-            own["_parameters"][name] = None
+            self.register_parameter(name, None)
         elif isinstance(value, Module):
             self._check_initialised("module")
             self._forget(name, "_parameters", "_buffers", "_non_persistent_buffers_set")
-            own["_modules"][name] = value
+            own["_modules"][name] = global_hooks.registered("module", self, name, value)
         elif name in own.get("_modules", ()):
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{_typename(value)}' as child module '{name}' (minigrad.nn.Module or None expected)"
                 )
-            own["_modules"][name] = None
+            own["_modules"][name] = global_hooks.registered("module", self, name, None)
         elif isinstance(value, Buffer):
             self._check_initialised("buffer")
             self._forget(name, "_parameters", "_modules")
@@ -318,7 +333,7 @@ class Module:
                     f"cannot assign '{_typename(value)}' as buffer '{name}' "
                     "(minigrad.nn.Buffer, minigrad.Tensor or None expected)"
                 )
-            own["_buffers"][name] = value
+            own["_buffers"][name] = global_hooks.registered("buffer", self, name, value)
         elif name in _TABLES and name in own:
             own[name].clear()
             own[name] = Members(self, value)
@@ -371,7 +386,7 @@ class Module:
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express "
                 f"'{name}' as a function of another Tensor, compute the value in the forward() method."
             )
-        self._parameters[name] = param
+        self._parameters[name] = None if param is None else global_hooks.registered("parameter", self, name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a buffer (or None, which holds its place) under `name`; `persistent=False` keeps it out of `state_dict`.
@@ -382,7 +397,7 @@ class Module:
         self._check_name(name, "buffer", self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (minigrad Tensor or None required)")
-        self._buffers[name] = tensor
+        self._buffers[name] = global_hooks.registered("buffer", self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -397,7 +412,7 @@ class Module:
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_typename(module)} is not a Module subclass")
         self._check_name(name, "module", self._modules)
-        self._modules[name] = module
+        self._modules[name] = global_hooks.registered("module", self, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """The same as `add_module`."""
@@ -680,12 +695,19 @@ class Module:
     @overload
     def state_dict(self, *, prefix: str = ..., keep_vars: bool = ...) -> dict[str, Any]: ...
 
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """An OrderedDict from dotted names to the parameters and persistent buffers, which it shares memory with.
 
         The tensors are detached from the graph unless `keep_vars`. A shared parameter appears under each of its names. The
-        dictionary's `_metadata` holds the version of every module.
+        dictionary's `_metadata` holds the version of every module. Positional arguments are these three, with a FutureWarning.
         """
+        if args:
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead: state_dict(destination=, prefix=, keep_vars=)",
+                FutureWarning,
+                stacklevel=2,
+            )
+            return self.state_dict(**dict(zip(("destination", "prefix", "keep_vars"), args, strict=False)))
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
@@ -936,8 +958,9 @@ def _parse_to(
     return device, dtype
 
 
-def _watch(watching: bool) -> None:
-    Module._hooked = watching
+def _watch(_: bool) -> None:
+    Module._hooked = bool(active_observers()) or global_hooks.there_are_hooks_of_calls()
 
 
 on_change(_watch)
+global_hooks.on_change(_watch)
