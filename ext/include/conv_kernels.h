@@ -62,15 +62,16 @@ MG_INLINE void NAME(conv_put_row)(REAL *row, const REAL *source, REAL add, int64
 
 /* y = correlation of x with w over the geometry, plus bias (NULL: none).
    adjoint 0: x (N, C, image) -> y (N, O, out); adjoint 1: x (N, O, out) -> y (N, C, image); w (O, C / groups, kernel).
-   With scratch NULL nothing is computed, and the answer is how many bytes of scratch are needed. Otherwise it is CONV_NOT_FINITE where
-   an element of y is not finite and the algorithm cannot tell which ones by definition would be, CONV_NO_MEMORY, or else >= 0. */
+   With scratch NULL nothing is computed, and the answer is how many bytes of scratch are needed. Otherwise it is
+   CONV_NOT_FINITE where an element of y is not finite and the algorithm cannot tell which ones by definition would be,
+   CONV_NO_MEMORY, or else >= 0. */
 static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *s, int adjoint,
                                int threads, char *scratch) {
     switch (conv_plan(s, adjoint ? CONV_ADJOINT : CONV_FORWARD, REAL_IS_FLOAT)) {
     case CONV_DEPTHWISE: return NAME(conv_depthwise)(x, w, bias, y, s, adjoint, threads, scratch);
     case CONV_SMALL: return NAME(conv_small)(x, w, bias, y, s, adjoint, threads, scratch);
-    case CONV_COLUMNS: return NAME(conv_columns)(x, w, bias, y, s, threads, scratch);
 #if REAL_IS_FLOAT
+    case CONV_COLUMNS: return NAME(conv_columns)(x, w, bias, y, s, threads, scratch);
     case CONV_WINOGRAD: return NAME(conv_winograd)(x, w, bias, y, s, adjoint, threads, scratch);
 #endif
     default: return NAME(conv_strip)(x, w, bias, y, s, adjoint, threads, scratch);
@@ -78,7 +79,8 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
 }
 
 /* gw (O, C / groups, kernel) = the gradient of w: x (N, C, image), g (N, O, out). Scratch and answer as those of correlate. */
-static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads, char *scratch) {
+static int64_t NAME(correlate_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads,
+                                      char *scratch) {
     switch (conv_plan(s, CONV_WEIGHT, REAL_IS_FLOAT)) {
     case CONV_DEPTHWISE: return NAME(conv_depthwise_weight)(x, g, gw, s, threads, scratch);
 #if REAL_IS_FLOAT

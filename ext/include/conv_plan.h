@@ -1,23 +1,13 @@
-/* Which algorithm computes a convolution. The one place that decides, and by shapes alone, so that the bits of a result do not depend on
-   the machine's load, on threads, or on what was computed before. */
+/* Which algorithm computes a convolution. The one place that decides, and by shapes alone, so that the bits of a result do not
+   depend on the machine's load, on threads, or on what was computed before. */
 #ifndef MINIGRAD_CONV_PLAN_H
 #define MINIGRAD_CONV_PLAN_H
 
 enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
 enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_SMALL, CONV_COLUMNS };
 static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "small", "columns"};
+#define CONV_COLUMNS_WIDTH 32 /* the widest kernel of the columns algorithm */
 enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
-
-/* Winograd's algorithm needs enough channels to make little of its transforms, and images that its tiles fill fairly well. */
-static int conv_plan_winograd(const conv_geometry *s, int direction) {
-    const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, m = s->winograd;
-    if (m == 0 || s->groups != 1 || s->C < 16 || s->O < 16 || s->C * s->O < 1024) return 0;
-    if (s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
-    for (int i = 1; i < 3; i++)
-        if (s->kernel[i] != 3 || s->stride[i] != 1 || s->dilation[i] != 1) return 0;
-    const int64_t tiles = ((result[1] + m - 1) / m) * ((result[2] + m - 1) / m);
-    return tiles * (m + 2) * (m + 2) * 3 < result[1] * result[2] * 9 * 2;
-}
 
 /* One group, stride 1, dilation 1, along two axes. */
 static int conv_plan_plain(const conv_geometry *s) {
@@ -25,9 +15,19 @@ static int conv_plan_plain(const conv_geometry *s) {
     return s->stride[1] == 1 && s->stride[2] == 1 && s->dilation[1] == 1 && s->dilation[2] == 1;
 }
 
+/* Winograd's algorithm needs enough channels to make little of its transforms, and images that its tiles fill fairly well. */
+static int conv_plan_winograd(const conv_geometry *s, int direction) {
+    const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, m = s->winograd;
+    if (m == 0 || !conv_plan_plain(s) || s->kernel[1] != 3 || s->kernel[2] != 3) return 0;
+    if (s->C < 16 || s->O < 16 || s->C * s->O < 1024) return 0;
+    const int64_t tiles = ((result[1] + m - 1) / m) * ((result[2] + m - 1) / m);
+    return tiles * (m + 2) * (m + 2) * 3 < result[1] * result[2] * 9 * 2;
+}
+
 /* Two axes, and what conv_depthwise_kernels.h is compiled for. */
 static int conv_plan_depthwise(const conv_geometry *s, int direction) {
-    if (s->groups != s->C || s->groups != s->O || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
+    if (s->groups != s->C || s->groups != s->O || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 ||
+        s->padding[0] != 0) return 0;
     if (s->kernel[1] != s->kernel[2] || s->stride[1] != s->stride[2] || s->dilation[1] != 1 || s->dilation[2] != 1) return 0;
     if (s->kernel[1] != 3 && s->kernel[1] != 5) return 0;
     return s->stride[1] == 1 || (s->stride[1] == 2 && direction != CONV_ADJOINT);
@@ -41,9 +41,8 @@ static int conv_plan_small(const conv_geometry *s, int direction) {
     return 10 * channels * result[1] * result[2] >= 8 * computed;
 }
 
-#define CONV_COLUMNS_WIDTH 32 /* the widest kernel */
-
-/* An image that has at least half as many points again as the output, columns that fit in a cache, and enough to sum up in a product. */
+/* An image that has at least half as many points again as the output, columns that fit in a cache, and enough to sum up in a
+   product. */
 static int conv_plan_columns(const conv_geometry *s, int direction) {
     const int64_t out = s->out[1] * s->out[2], rows = s->C * s->kernel[1] * s->kernel[2];
     if (direction != CONV_ADJOINT || !conv_plan_plain(s) || s->O < 8) return 0;
@@ -55,7 +54,7 @@ static int conv_plan_columns(const conv_geometry *s, int direction) {
 static int conv_plan(const conv_geometry *s, int direction, int is_float) {
     if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
     if (conv_plan_depthwise(s, direction)) return CONV_DEPTHWISE;
-    if (conv_plan_columns(s, direction)) return CONV_COLUMNS;
+    if (is_float && conv_plan_columns(s, direction)) return CONV_COLUMNS;
     if (conv_plan_small(s, direction)) return CONV_SMALL;
     return CONV_STRIP;
 }

@@ -2,12 +2,12 @@
 
    Where a line of the result is shorter than a few vectors, lanes that span points of it are half empty. So here
 
-   * lanes are channels of the result (forward, and the gradient of x where it has channels enough): a tile of SMALL_LINES x SMALL_WIDTH
-     points by LANES channels is summed in registers, each tap of each channel being one vector of weights times one broadcast element of x
-     for each point, and transposed on the way out;
-   * the gradient of x of a convolution without much padding, whose image is so much larger than its output that a correlation would mostly
-     multiply zeros, is one matrix product, columns = w' g, (C * kernel, O) @ (O, out), and every line of x gathers the columns that reach
-     it: col2im without writing any element twice. */
+   * lanes are channels of the result (forward, and the gradient of x where it has channels enough): a tile of SMALL_LINES x
+     SMALL_WIDTH points by LANES channels is summed in registers, each tap of each channel being one vector of weights times one
+     broadcast element of x for each point, and transposed on the way out;
+   * the gradient of x of a convolution without much padding, whose image is so much larger than its output that a correlation
+     would mostly multiply zeros, is one matrix product, columns = w' g, (C * kernel, O) @ (O, out), and every line of x gathers
+     the columns that reach it: col2im without writing any element twice. */
 
 #if ISA_LEVEL >= 4
 #define SMALL_LINES 2
@@ -43,7 +43,8 @@ static void NAME(small_tile)(REAL *sum, const REAL *x, int64_t x_channel, int64_
 }
 
 /* y[channel][line][column] of a tile = its sums + bias; `lanes` channels, `lines` x `columns` points of the tile. */
-static void NAME(small_write)(REAL *y, int64_t plane, int64_t row, const REAL *sum, const REAL *bias, int64_t lanes, int64_t lines,
+static void NAME(small_write)(REAL *y, int64_t plane, int64_t row, const REAL *sum, const REAL *bias, int64_t lanes,
+                              int64_t lines,
                               int64_t columns) {
     REAL turned[LANES * SMALL_POINTS];
     for (int64_t p = 0; p < SMALL_POINTS; p += LANES) {
@@ -67,8 +68,9 @@ static int64_t NAME(conv_small)(const REAL *x, const REAL *w, const REAL *bias, 
                                 int threads, char *scratch) {
     const int64_t in = adjoint ? s->O : s->C, out = adjoint ? s->C : s->O, KH = s->kernel[1], KW = s->kernel[2], K = KH * KW;
     const int64_t *from = adjoint ? s->out : s->image, *to = adjoint ? s->image : s->out;
-    const int64_t top = adjoint ? KH - 1 - s->padding[1] : s->padding[1], left = adjoint ? KW - 1 - s->padding[2] : s->padding[2];
-    const int64_t blocks = (out + LANES - 1) / LANES, lines = conv_round_up(to[1], SMALL_LINES), width = conv_round_up(to[2], SMALL_WIDTH);
+    const int64_t top = adjoint ? KH - 1 - s->padding[1] : s->padding[1];
+    const int64_t left = adjoint ? KW - 1 - s->padding[2] : s->padding[2], blocks = (out + LANES - 1) / LANES;
+    const int64_t lines = conv_round_up(to[1], SMALL_LINES), width = conv_round_up(to[2], SMALL_WIDTH);
     const int64_t plane = to[1] * to[2], source = from[1] * from[2];
     /* x is read where it is if no tile reads beyond it */
     const int copy = top || left || lines + KH - 1 > from[1] || width + KW - 1 > from[2];
@@ -118,24 +120,23 @@ static int64_t NAME(conv_small)(const REAL *x, const REAL *w, const REAL *bias, 
     return arena.used;
 }
 
-#if ISA_LEVEL == 4 && REAL_IS_FLOAT
-#define SMALL_MASKED(mask, p) ((VECTOR)_mm512_maskz_loadu_ps((__mmask16)(mask), p))
-#elif ISA_LEVEL == 4
-#define SMALL_MASKED(mask, p) ((VECTOR)_mm512_maskz_loadu_pd((__mmask8)(mask), p))
-#else
-#define SMALL_MASKED(mask, p) NAME(small_masked)(mask, p)
-#endif
+#if REAL_IS_FLOAT /* double takes strips: a second set of the micro-kernels of matrix products would be 150 KB of code */
 
 /* Lanes l of p with bit l of the mask, 0 elsewhere. */
 MG_INLINE VECTOR NAME(small_masked)(uint32_t mask, const REAL *p) {
+#if ISA_LEVEL == 4
+    return (VECTOR)_mm512_maskz_loadu_ps((__mmask16)mask, p);
+#else
     if (mask == (1u << LANES) - 1) return *(const VECTOR *)p;
     VECTOR x = {0};
     for (int l = 0; l < LANES; l++)
         if (mask >> l & 1) x[l] = p[l];
     return x;
+#endif
 }
 
-/* gx (C, image) of one image: each element is the sum of the columns[c * K + k][out] that it went into, in order of k, plus bias. */
+/* gx (C, image) of one image: each element is the sum of the columns[c * K + k][out] that it went into, in order of k, plus
+   bias. */
 static void NAME(small_gather)(REAL *gx, const REAL *columns, const REAL *bias, const conv_geometry *s) {
     const int64_t KH = s->kernel[1], KW = s->kernel[2], OH = s->out[1], OW = s->out[2], H = s->image[1], W = s->image[2];
     for (int64_t j = 0; j < W; j += LANES) {
@@ -151,14 +152,12 @@ static void NAME(small_gather)(REAL *gx, const REAL *columns, const REAL *bias, 
                 VECTOR sum = (VECTOR){0} + (bias ? bias[c] : 0);
                 for (int64_t kh = start; kh < stop; kh++) {
                     const REAL *from = columns + (((c * KH + kh) * KW) * OH + top - kh) * OW + at;
-                    for (int64_t kw = 0; kw < KW; kw++, from += OH * OW - 1) sum += SMALL_MASKED(mask[kw], from);
+                    for (int64_t kw = 0; kw < KW; kw++, from += OH * OW - 1) sum += NAME(small_masked)(mask[kw], from);
                 }
                 NAME(gemm_store)(gx + (c * H + h) * W + j, sum, lanes);
             }
     }
 }
-#undef SMALL_MASKED
-
 /* The adjoint by columns, as conv_strip. */
 static int64_t NAME(conv_columns)(const REAL *g, const REAL *w, const REAL *bias, REAL *gx, const conv_geometry *s, int threads,
                                   char *scratch) {
@@ -166,7 +165,8 @@ static int64_t NAME(conv_columns)(const REAL *g, const REAL *w, const REAL *bias
     const int64_t rows = s->C * s->kernel[1] * s->kernel[2], points = s->out[1] * s->out[2];
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        REAL *const pack = mg_thread_scratch((GEMM_SCRATCH + rows * points) * sizeof(REAL)), *const columns = pack + GEMM_SCRATCH;
+        REAL *const pack = mg_thread_scratch((GEMM_SCRATCH + rows * points) * sizeof(REAL)),
+            *const columns = pack + GEMM_SCRATCH;
 #pragma omp for schedule(static)
         for (int64_t n = 0; n < s->N; n++) { /* (C * kernel, O) @ (O, out) */
             NAME(gemm_block)(rows, points, s->O, w, 1, rows, g + n * s->O * points, points, 1, columns, points, 0, pack);
@@ -175,6 +175,8 @@ static int64_t NAME(conv_columns)(const REAL *g, const REAL *w, const REAL *bias
     }
     return 0;
 }
+
+#endif
 
 #undef SMALL_LINES
 #undef SMALL_WIDTH

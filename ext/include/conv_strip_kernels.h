@@ -1,4 +1,4 @@
-/* Convolutions. Compiled through multiversion.h: see there for REAL, NAME and VECTOR; conv.h explains grids and strips.
+/* Convolutions by definition, of any geometry. Compiled through multiversion.h; conv_strip.h explains grids and strips.
 
    There is no im2col buffer. The source of a tile is copied once into a zero-padded strip, split by phase of the stride, where
    every tap of every channel is a constant offset; the micro-kernel multiplies a block of output channels by a run of
@@ -13,7 +13,7 @@
 #define CONV_ROWS 6
 #define CONV_VECTORS(rows) ((rows) == 1 ? 8 : (rows) <= 3 ? 4 : 2)
 #endif
-#define CONV_STRIP (524288 / (int64_t)sizeof(REAL)) /* elements of a strip: 256 KB, a quarter of an L2 cache */
+#define CONV_STRIP (524288 / (int64_t)sizeof(REAL)) /* elements of a strip: 512 KB, half of an L2 cache */
 #define CONV_JOBS 8                                 /* pieces that a large enough problem is cut into at least */
 #define CONV_LARGE 1000000                          /* multiplications from which cutting it further is worth the trouble */
 
@@ -310,8 +310,8 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
 
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        /* What is dropped is computed too, from what lies between and behind the lines of a strip: left as it is, it would often be
-           denormal numbers, on which a multiplication takes a hundred times as long. */
+        /* What is dropped is computed too, from what lies between and behind the lines of a strip: left as it is, it would
+           often be denormal numbers, on which a multiplication takes a hundred times as long. */
         memset(own + CONV_THREAD * each, 0, strip_bytes);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < count * s.groups * blocks; i++) {

@@ -20,16 +20,19 @@ typedef struct {
 } wino_grid;
 
 typedef struct {
-    int64_t n, row, column, count, tile; /* image, row and column in it (counted in tiles), tiles, number of the first of them */
+    /* image, row and column in it (counted in tiles), tiles, number of the first of them */
+    int64_t n, row, column, count, tile;
 } wino_place;
 
 static wino_place wino_unit(const wino_grid *g, int64_t u) {
     const int64_t line = u / g->pieces, column = u % g->pieces * g->piece;
-    const wino_place at = {line / g->rows, line % g->rows, column, conv_min(g->piece, g->across - column), line * g->across + column};
+    const wino_place at = {line / g->rows, line % g->rows, column, conv_min(g->piece, g->across - column),
+                           line * g->across + column};
     return at;
 }
 
-/* row: floats of one tile at one place of what is transformed; cache: bytes of a chunk; least: chunks, if there are as many units */
+/* row: floats of one tile at one place of what is transformed; cache: bytes of a chunk; least: chunks, if there are as many
+   units */
 static wino_grid wino_plan(int64_t m, int64_t N, const int64_t *size, int64_t row, int64_t cache, int64_t least) {
     wino_grid g = {.m = (int)m, .rows = (size[0] + m - 1) / m, .across = (size[1] + m - 1) / m};
     const int64_t bytes = (m + 2) * (m + 2) * row * (int64_t)sizeof(float);

@@ -1,7 +1,7 @@
 /* 3x3 convolutions of stride 1 by Winograd's minimal filtering. Compiled through multiversion.h, for float alone.
 
-   Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015, arXiv:1509.09308): F(m x m, 3x3) computes a tile of
-   m x m outputs from a tile d of (m + 2) x (m + 2) inputs by (m + 2)^2 multiplications where the definition takes 9 m^2,
+   Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015, arXiv:1509.09308): F(m x m, 3x3) computes a tile
+   of m x m outputs from a tile d of (m + 2) x (m + 2) inputs by (m + 2)^2 multiplications where the definition takes 9 m^2,
 
        y = A' [ sum over channels of (G w G') * (B' d B) ] A          * elementwise, ' transposed
 
@@ -16,8 +16,8 @@
        gw = G' [ sum over tiles of (B' d B) * (A g A') ] G
 
    Lanes are channels: rows of LANES images are transposed in registers into a strip (row, column, LANES), where transforms are
-   plain vector arithmetic. The unit of work is a piece of a row of tiles, of one image; a chunk is so many units that its transformed
-   tiles stay in the L2 cache, where the products and the transform back find them. */
+   plain vector arithmetic. The unit of work is a piece of a row of tiles, of one image; a chunk is so many units that its
+   transformed tiles stay in the L2 cache, where the products and the transform back find them. */
 
 #if REAL_IS_FLOAT
 
@@ -141,8 +141,8 @@ MG_INLINE void NAME(wino_pass_of)(const int matrix, const int m, const REAL *x, 
     }
 }
 
-/* One axis of a 2-d transform: `count` 1-d transforms of vectors, x_next and y_next apart, of values x_step apart into values y_step
-   apart. It may be done in place. */
+/* One axis of a 2-d transform: `count` 1-d transforms of vectors, x_next and y_next apart, of values x_step apart into values
+   y_step apart. It may be done in place. */
 static void NAME(wino_pass)(int matrix, int m, const REAL *x, int64_t x_step, int64_t x_next, REAL *y, int64_t y_step, int64_t y_next,
                             int64_t count) {
 #define WINO_CASE(matrix)                                                                                      \
@@ -176,9 +176,9 @@ static void NAME(wino_strip)(REAL *strip, int64_t rows, int64_t columns, const R
     }
 }
 
-/* The tiles of units first .. end-1 of a grid over `channels` of the channels of x (image after image x_image apart), as panels of
-   to_row channels: to[place * slab + c / to_row * panel + tile * to_row + c % to_row]. What is beyond the last channel in a vector
-   repeats it. */
+/* The tiles of units first .. end-1 of a grid over `channels` of the channels of x (image after image x_image apart), as panels
+   of to_row channels: to[place * slab + c / to_row * panel + tile * to_row + c % to_row]. What is beyond the last channel in a
+   vector repeats it. */
 static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t panel, int64_t slab, int matrix, const wino_grid *g, const REAL *x,
                             int64_t x_image, int64_t channels, const int64_t *size, const int64_t *padding, int64_t first,
                             int64_t end, REAL *strip) {
@@ -201,8 +201,8 @@ static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t panel, int64_t sla
 
 /* ---- products of transformed tiles -> images ---- */
 
-/* y = the strip (rows, columns, LANES) plus a bias for each lane, for `channels` images `plane` apart, rows `y_row` long. Gives a vector
-   with NaN where anything is not finite. */
+/* y = the strip (rows, columns, LANES) plus a bias for each lane, for `channels` images `plane` apart, rows `y_row` long. Gives
+   a vector with NaN where anything is not finite. */
 static VECTOR NAME(wino_unstrip)(REAL *y, int64_t plane, int64_t y_row, const REAL *strip, int64_t strip_row, int64_t rows,
                                  int64_t columns, int64_t channels, VECTOR bias) {
     VECTOR bad = {0};
@@ -224,7 +224,8 @@ static VECTOR NAME(wino_unstrip)(REAL *y, int64_t plane, int64_t y_row, const RE
     return bad;
 }
 
-/* y, channels o .. o + WINO_WIDE - 1 of `channels`, from the products of units first .. end-1. Gives NaN if anything is not finite. */
+/* y, channels o .. o + WINO_WIDE - 1 of `channels`, from the products of units first .. end-1. Gives NaN if anything is not
+   finite. */
 static REAL NAME(wino_drain)(const REAL *product, int64_t slab, const wino_grid *g, REAL *y, int64_t channels,
                              const int64_t *size, int64_t o, const REAL *bias, int64_t first, int64_t end, REAL *strip) {
     const int64_t base = wino_unit(g, first).tile, plane = size[0] * size[1];
@@ -250,8 +251,9 @@ static REAL NAME(wino_drain)(const REAL *product, int64_t slab, const wino_grid 
 
 /* ---- kernels ---- */
 
-/* U[place * slab + c * WINO_WIDE + lane]: the kernels from input channels c0 .. c0 + count - 1 to output channels o .. , 0 where there is
-   none. w (O, C, 3, 3); the adjoint goes from O to C with kernels turned round. taps: 9 * count * LANES + LANES floats of scratch. */
+/* U[place * slab + c * WINO_WIDE + lane]: the kernels from input channels c0 .. c0 + count - 1 to output channels o .. , 0
+   where there is none. w (O, C, 3, 3); the adjoint goes from O to C with kernels turned round. taps: 9 * count * LANES + LANES
+   floats of scratch. */
 static void NAME(wino_kernels)(REAL *U, int64_t slab, int m, const REAL *w, const conv_geometry *s, int adjoint, int64_t o,
                                int64_t c0, int64_t count, REAL *taps) {
     REAL half[6 * 3 * WINO_HALF * LANES];
@@ -283,8 +285,9 @@ static void NAME(wino_kernels)(REAL *U, int64_t slab, int m, const REAL *w, cons
 
 /* ---- the forward direction and the gradient of x ---- */
 
-/* What both ways to share the work among threads need to know. V, transformed tiles, is [depth block][place][tile][depth] with all places
-   of a depth block side by side; U, transformed kernels, [place][depth][WINO_WIDE] for each block and depth block. */
+/* What both ways to share the work among threads need to know. V, transformed tiles, is [depth block][place][tile][depth] with
+   all places of a depth block side by side; U, transformed kernels, [place][depth][WINO_WIDE] for each block and depth block.
+   */
 typedef struct {
     const conv_geometry *s;
     const REAL *x, *w, *bias;
@@ -353,7 +356,8 @@ static int NAME(wino_by_tiles)(const NAME(wino_task) *t, REAL *U, int threads) {
     return finite;
 }
 
-/* Few tiles and many kernels: the tiles are transformed once, and a thread works on its own kernels, which never leave its cache. */
+/* Few tiles and many kernels: the tiles are transformed once, and a thread works on its own kernels, which never leave its
+   cache. */
 static int NAME(wino_by_kernels)(const NAME(wino_task) *t, REAL *V, int threads) {
     const wino_grid *g = &t->grid;
     const int64_t u_size = t->places * t->u_slab, p_size = t->places * t->p_slab, tiles = wino_unit(g, g->units).tile;
@@ -420,9 +424,9 @@ static int64_t NAME(conv_winograd)(const REAL *x, const REAL *w, const REAL *bia
 
 /* ---- the gradient of w ---- */
 
-/* gw = G' P G of the products P[place * slab + c * row + o], for c < count and one vector of `lanes` output channels, summed over
-   `pieces` of them `step` apart (in place). gw (.., C, 3, 3) with 9 * C = gw_row between output channels. Gives NaN if anything is not
-   finite. */
+/* gw = G' P G of the products P[place * slab + c * row + o], for c < count and one vector of `lanes` output channels, summed
+   over `pieces` of them `step` apart (in place). gw (.., C, 3, 3) with 9 * C = gw_row between output channels. Gives NaN if
+   anything is not finite. */
 static REAL NAME(wino_finish)(REAL *gw, int64_t gw_row, int64_t m, REAL *P, int64_t slab, int64_t row, int64_t step, int64_t pieces,
                               int64_t count, int64_t lanes, REAL *taps) {
     REAL half[6 * 3 * WINO_HALF * LANES];
@@ -453,8 +457,8 @@ typedef struct {
     wino_grid grid;
 } NAME(wino_weight_task);
 
-/* The transformed tiles of units first .. end-1: c_count channels of x from c on as V[group][place][tile][c_size], o_count channels of g
-   from o on as D[group][place][tile][o_size]. */
+/* The transformed tiles of units first .. end-1: c_count channels of x from c on as V[group][place][tile][c_size], o_count
+   channels of g from o on as D[group][place][tile][o_size]. */
 static void NAME(wino_fill_pair)(const NAME(wino_weight_task) *t, REAL *V, REAL *D, int64_t c, int64_t c_count, int64_t o,
                                  int64_t o_count, int64_t first, int64_t end, REAL *strip) {
     const conv_geometry *s = t->s;
@@ -478,7 +482,8 @@ MG_INLINE void NAME(wino_multiply_pair)(const NAME(wino_weight_task) *t, int64_t
                      product + place * t->p_slab, t->o_size, accumulate, pack);
 }
 
-/* gw for the pair of groups and one vector of its output channels, from the products of its pieces. Gives whether it is finite. */
+/* gw for the pair of groups and one vector of its output channels, from the products of its pieces. Gives whether it is finite.
+   */
 static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pair, int64_t vector, REAL *products, REAL *taps) {
     const conv_geometry *s = t->s;
     const int64_t c = pair / t->o_groups * t->c_size, o = pair % t->o_groups * t->o_size + vector * LANES;
@@ -488,8 +493,8 @@ static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pa
     return bad == bad;
 }
 
-/* Few tiles, and products of all places that are not too large: the tiles are transformed first, then each place is a product of its
-   own. There is one group of each. */
+/* Few tiles, and products of all places that are not too large: the tiles are transformed first, then each place is a product
+   of its own. There is one group of each. */
 static int NAME(wino_weight_by_places)(const NAME(wino_weight_task) *t, REAL *V, REAL *D, REAL *products, int threads) {
     const wino_grid *g = &t->grid;
     int finite = 1;
@@ -511,9 +516,9 @@ static int NAME(wino_weight_by_places)(const NAME(wino_weight_task) *t, REAL *V,
     return finite;
 }
 
-/* Otherwise a thread works on a pair of groups of channels, whose products stay in its cache. Where V and D have room for all tiles these
-   are transformed first; else the thread transforms a chunk at a time for itself. Fewer pairs than threads might want are cut further,
-   into fixed pieces of the chunks, whose products are added up at the end. */
+/* Otherwise a thread works on a pair of groups of channels, whose products stay in its cache. Where V and D have room for all
+   tiles these are transformed first; else the thread transforms a chunk at a time for itself. Fewer pairs than threads might
+   want are cut further, into fixed pieces of the chunks, whose products are added up at the end. */
 static int NAME(wino_weight_by_pairs)(const NAME(wino_weight_task) *t, REAL *V, REAL *D, REAL *products, int threads) {
     const wino_grid *g = &t->grid;
     const int64_t pairs = t->c_groups * t->o_groups, v_size = t->places * t->v_slab, d_size = t->places * t->d_slab;
