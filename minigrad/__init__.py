@@ -454,6 +454,7 @@ if _TYPE_CHECKING:
     from . import cuda as cuda
     from . import distributed as distributed
     from . import distributions as distributions
+    from . import func as func
     from . import hub as hub
     from . import jit as jit
     from . import linalg as linalg
@@ -463,6 +464,7 @@ if _TYPE_CHECKING:
     from . import optim as optim
     from . import profiler as profiler
     from . import special as special
+    from . import testing as testing
     from . import viz as viz
     from . import xpu as xpu
     from .summary_table import summary as summary
@@ -475,6 +477,7 @@ __getattr__, __dir__ = _late(
         "cuda",
         "distributed",
         "distributions",
+        "func",
         "hub",
         "jit",
         "linalg",
@@ -484,6 +487,7 @@ __getattr__, __dir__ = _late(
         "optim",
         "profiler",
         "special",
+        "testing",
         "viz",
         "xpu",
     ),

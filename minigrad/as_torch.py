@@ -32,6 +32,9 @@ STAND_INS = {
     "torch.nn.modules.batchnorm": "minigrad.nn.normalization",
     "torch.nn.modules.container": "minigrad.nn.containers",
     "torch.nn.modules.instancenorm": "minigrad.nn.normalization",
+    "torch.nn.utils.stateless": "minigrad.func",
+    "torch.optim.adadelta": "minigrad.optim.adagrad",
+    "torch.optim.adamw": "minigrad.optim.adam",
     "torchvision": "minigrad.vision",
 }
 # What belongs to minigrad alone: no name of PyTorch's, or one that means something else there.

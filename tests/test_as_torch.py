@@ -42,6 +42,13 @@ print(model(torch.ones(3, 2)).shape, isinstance(model.weight, torch.Tensor))
 for name in ("creation", "as_torch", "vision", "ops", "show_config"):
     assert not hasattr(torch, name), name
 from torch.hub import tqdm
+from torch.cuda.amp import GradScaler, autocast
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.container import Sequential
+from torch.nn.utils.stateless import functional_call
+from torch.optim.adamw import AdamW
+assert issubclass(nn.BatchNorm2d, _BatchNorm) and Sequential is nn.Sequential and AdamW is optim.AdamW
+assert torch.cuda.amp.autocast is autocast and torch.func.functional_call is functional_call
 for statement in ("from torch import fx", "import torch.fx", "torch.fx", "from torch.nn import xyz", "torch.random.xyz"):
     try:
         exec(statement)
@@ -226,8 +233,12 @@ def test_autocast_and_the_scaler_are_off():
         minigrad.autocast(3)
     with pytest.raises(RuntimeError, match="no half precision"):
         minigrad.amp.GradScaler("cpu")
-    with pytest.warns(UserWarning, match="Disabling"):
+    with pytest.warns(UserWarning, match="Disabling"), pytest.warns(FutureWarning, match="GradScaler"):
         scaler = minigrad.cuda.amp.GradScaler()
+    with pytest.warns(FutureWarning, match="torch.amp.autocast"), minigrad.cuda.amp.autocast(enabled=False):
+        assert minigrad.ones(1).dtype == minigrad.float32
+    with pytest.warns(UserWarning, match="CPU only"), pytest.warns(FutureWarning, match="torch.amp.autocast"):
+        minigrad.cuda.amp.autocast(dtype=minigrad.float16)
     weight = minigrad.nn.Parameter(minigrad.ones(1))
     optimizer = minigrad.optim.SGD([weight], lr=0.5)
     scaler.scale((weight * 2).sum()).backward()

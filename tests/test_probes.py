@@ -1,8 +1,10 @@
 """Small habits of PyTorch programs, run on both libraries: names, errors, printed forms."""
 
+import importlib
 import pickle
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 
 from minigrad.utils import _pytree as our_pytree
@@ -146,6 +148,114 @@ def probe_a_versioned_state_dict_without_a_count_of_batches(T):
     state = T.nn.BatchNorm1d(2).state_dict()
     del state["num_batches_tracked"]
     T.nn.BatchNorm1d(2).load_state_dict(state)
+
+
+def close(T, actual, expected, **options):
+    """What assert_close says, without the rounding of the differences."""
+    try:
+        T.testing.assert_close(actual, expected, **options)
+    except AssertionError as error:
+        return [line.partition(" difference: ")[0] for line in str(error).splitlines()]
+    return "close"
+
+
+def probe_assert_close(T):
+    x = T.tensor([1.0, 2.0, float("nan")])
+    return [
+        close(T, x, x),
+        close(T, x, x, equal_nan=True),
+        close(T, x[:2], T.tensor([1.0, 2.1])),
+        close(T, x[:2], x[:2] + 1e-6),
+        close(T, x[:2], x[:2] + 0.05, rtol=0.0, atol=0.1),
+        close(T, T.tensor([[1, 2], [3, 4]]), T.tensor([[1, 2], [3, 5]])),
+        close(T, T.ones(2, dtype=T.float64), T.ones(2, dtype=T.float64) + 1e-6),
+        close(T, T.ones(2), T.ones(2, dtype=T.float64), check_dtype=False),
+        close(T, [T.ones(2), {"a": x[0]}], [T.ones(2), {"a": x[1]}])[:3],
+        close(T, [1], [1, 2])[0].partition(":")[0],
+        close(T, 1.0, 1.0 + 1e-9),
+        close(T, 1.0, 1.1),
+        close(T, 3, 3),
+        close(T, np.ones(2), np.ones(2)),
+        close(T, T.ones(2), T.zeros(2), msg="differ"),
+        close(T, T.ones(2), T.ones(3))[0].partition("match")[0],
+        close(T, T.ones(2), T.ones(2, dtype=T.int64))[0].partition("match")[0],
+        close(T, {"a": 1}, {"b": 1})[0].partition(" ")[0],
+        close(T, T.ones(2, 3).T, T.ones(3, 2)),
+        close(T, T.ones(2, 3).T, T.ones(3, 2), check_stride=True)[0].partition("match")[0],
+    ]
+
+
+@says("No comparison pair")
+def probe_assert_close_of_a_tensor_and_a_list(T):
+    T.testing.assert_close(T.ones(1), [1.0])
+
+
+@says("'atol' must be")
+def probe_assert_close_with_half_of_the_tolerances(T):
+    T.testing.assert_close(1.0, 1.0, rtol=0.1)
+
+
+def probe_a_functional_call(T):
+    model = T.nn.Sequential(T.nn.Linear(2, 2), T.nn.BatchNorm1d(2))
+    weight = T.tensor([[1.0, 2.0], [0.5, -1.0]], requires_grad=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    values = {"0.weight": weight * 2, "0.bias": T.zeros(2), "1.running_mean": T.zeros(2)}
+    x = T.tensor([[1.0, 2.0], [3.0, 0.0], [1.0, 1.0]])
+    out = T.func.functional_call(model, (values, {"1.bias": T.ones(2)}), x)
+    (out * T.arange(6.0).view(3, 2)).sum().backward()
+    model.eval()
+    again = T.func.functional_call(model, {**values, "1.num_batches_tracked": T.tensor(0)}, (x,), {})
+    unchanged = [T.equal(model.state_dict()[n], before[n]) for n in ("0.weight", "0.bias", "1.bias", "1.running_mean")]
+    return (
+        out.detach() * 1e3 // 1,
+        again.detach() * 1e3 // 1,
+        (weight.grad * 1e3).round(),
+        unchanged,
+        (values["1.running_mean"] * 1e3).round(),
+    )
+
+
+def probe_a_functional_call_of_tied_weights(T):
+    model = T.nn.Sequential(T.nn.Linear(2, 2, bias=False), T.nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    new = {"0.weight": T.tensor([[0.0, 2.0], [2.0, 0.0]])}
+    call = T.func.functional_call
+    return (
+        call(model, new, T.ones(1, 2)),
+        call(model, new, T.ones(1, 2), strict=False, tie_weights=True),
+        model[1].weight is model[0].weight,
+    )
+
+
+@says("Unexpected key(s)")
+def probe_a_functional_call_with_an_unknown_name(T):
+    layer = T.nn.Linear(1, 1)
+    assert T.func.functional_call(layer, {"foo": T.ones(1)}, T.ones(1, 1)) == layer(T.ones(1, 1))
+    T.func.functional_call(layer, {"foo": T.ones(1), "weight": T.ones(1, 1), "bias": T.ones(1)}, T.ones(1, 1), strict=True)
+
+
+@says("Missing key")
+def probe_a_functional_call_that_must_name_all(T):
+    T.func.functional_call(T.nn.Linear(1, 1), {"weight": T.ones(1, 1)}, T.ones(1, 1), strict=True)
+
+
+@says("multiple dictionaries")
+def probe_a_functional_call_with_a_name_twice(T):
+    T.func.functional_call(T.nn.Linear(1, 1), ({"bias": T.ones(1)}, {"bias": T.ones(1)}), T.ones(1, 1))
+
+
+def probe_the_kernels_of_attention_are_named(T):
+    from_torch = importlib.import_module(f"{T.__name__}.nn.attention")
+    q = T.arange(12.0).reshape(1, 2, 3, 2) / 10
+    with from_torch.sdpa_kernel([from_torch.SDPBackend.MATH, from_torch.SDPBackend.FLASH_ATTENTION]):
+        out = T.nn.functional.scaled_dot_product_attention(q, q, q)
+    return (out * 1e4).round(), from_torch.SDPBackend.EFFICIENT_ATTENTION.value
+
+
+@says("SDPBackend")
+def probe_a_kernel_of_attention_that_does_not_exist(T):
+    with importlib.import_module(f"{T.__name__}.nn.attention").sdpa_kernel("math"):
+        pass
 
 
 TREE = {"b": [1, (2, None)], "a": OrderedDict(x=3, y=[])}

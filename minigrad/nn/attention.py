@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from minigrad.creation import empty
@@ -14,6 +17,26 @@ from minigrad.ops.shape import transpose
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
+
+
+class SDPBackend(Enum):
+    """The ways in which PyTorch computes F.scaled_dot_product_attention. minigrad has one, and takes these names for sdpa_kernel."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextmanager
+def sdpa_kernel(backends: SDPBackend | list[SDPBackend], set_priority: bool = False) -> Iterator[None]:
+    """A context that changes nothing: there is one way to compute attention. Raises AssertionError unless backends are SDPBackends."""
+    for backend in backends if isinstance(backends, (list, tuple)) else [backends]:
+        if not isinstance(backend, SDPBackend):
+            raise AssertionError("Backend must be an instance of SDPBackend or a list of SDPBackend instances")
+    yield
 
 
 class NonDynamicallyQuantizableLinear(Linear):

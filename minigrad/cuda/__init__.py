@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import amp as amp
 from minigrad._no_device import refuse
+
+from . import amp as amp
 
 
 def is_available() -> bool:
