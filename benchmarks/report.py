@@ -14,9 +14,9 @@ FAMILIES = {
     "pooling": "pooling", "norm": "normalization", "activation": "activations", "elementwise": "elementwise functions",
     "reduction": "reductions", "softmax": "softmax", "loss": "losses", "resize": "resizing and sampling", "pad": "padding",
     "index": "indexing and embedding", "shape": "joining and copying", "random": "random numbers and dropout",
-    "optim": "optimizer steps", "allocator": "new memory", "program": "whole processes",
+    "sequence": "layers over sequences", "optim": "optimizer steps", "allocator": "new memory", "program": "whole processes",
 }  # fmt: skip
-NOT_OPS = ("step", "tiny", "optim", "allocator", "program")
+NOT_OPS = ("step", "tiny", "sequence", "optim", "allocator", "program")
 
 
 def median(row: Row, library: str) -> float | None:

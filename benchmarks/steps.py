@@ -219,10 +219,52 @@ def attention(L):
     return training_step(L, Block(), nn.functional.cross_entropy, tokens, tokens)
 
 
+# --- layers over sequences: forward and backward, no optimizer ---------------------------------------------------------------
+SEQUENCES = {
+    "RNN, T=32 N=16 I=64 H=128": lambda nn: (nn.RNN(64, 128), (32, 16, 64)),
+    "GRU, T=32 N=16 I=64 H=128": lambda nn: (nn.GRU(64, 128), (32, 16, 64)),
+    "LSTM, T=32 N=16 I=64 H=128": lambda nn: (nn.LSTM(64, 128), (32, 16, 64)),
+    "LSTM of two layers, both directions, T=20 N=8 I=H=64": lambda nn: (nn.LSTM(64, 64, 2, bidirectional=True), (20, 8, 64)),
+    "LSTMCell, N=16 I=64 H=128": lambda nn: (nn.LSTMCell(64, 128), (16, 64)),
+    "TransformerEncoderLayer, 16 sequences of 64, width 128, 4 heads": lambda nn: (
+        nn.TransformerEncoderLayer(128, 4, 256, dropout=0.0, batch_first=True), (16, 64, 128)
+    ),
+}  # fmt: skip
+for name, make in SEQUENCES.items():
+
+    def sequence_layer(L, make=make):
+        L.manual_seed(0)
+        layer, shape = make(L.nn)
+        x = L.randn(*shape, requires_grad=True)
+
+        def run():
+            layer.zero_grad()
+            x.grad = None
+            out = layer(x)
+            (out[0] if isinstance(out, tuple) else out).sum().backward()
+
+        return run
+
+    call("sequence", name)(sequence_layer)
+
+
+@call("sequence", "MultiheadAttention, 16 sequences of 64, width 128, 4 heads, without weights")
+def multihead(L):
+    L.manual_seed(0)
+    layer, x = L.nn.MultiheadAttention(128, 4, batch_first=True), L.randn(16, 64, 128, requires_grad=True)
+
+    def run():
+        layer.zero_grad()
+        x.grad = None
+        layer(x, x, x, need_weights=False)[0].sum().backward()
+
+    return run
+
+
 # --- optimizers: one step over 20 parameters of 64 x 64 ---------------------------------------------------------------------
 OPTIMIZERS = {
     "SGD": {"lr": 0.01}, "SGD with momentum": {"lr": 0.01, "momentum": 0.9}, "Adam": {}, "AdamW": {}, "RMSprop": {}, "Adagrad": {},
-    "Adadelta": {},
+    "Adadelta": {}, "Adamax": {}, "NAdam": {}, "RAdam": {}, "ASGD": {}, "Rprop": {},
 }  # fmt: skip
 for name, arguments in OPTIMIZERS.items():
 

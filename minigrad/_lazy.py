@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 
-def late(package: str, modules: tuple[str, ...], functions: dict[str, str] | None = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def late(
+    package: str, modules: tuple[str, ...], functions: dict[str, str] | None = None
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """(__getattr__, __dir__) of a package (PEP 562) whose `modules`, and `functions` {name: module}, are imported at their first use."""
     where = functions or {}
 

@@ -7,7 +7,9 @@ import minigrad as mg
 from tests.twins import compare, twins
 
 
-@pytest.mark.parametrize("options", [{}, {"mode": "sum", "padding_idx": 1}, {"mode": "max"}, {"include_last_offset": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"mode": "sum", "padding_idx": 1}, {"mode": "max"}, {"include_last_offset": True}], ids=str
+)
 def test_embedding_bag(torch, options):
     ours, theirs = twins(torch, "EmbeddingBag", 5, 3, **options)
     flat, offsets = np.array([0, 1, 4, 2, 1, 3]), np.array([0, 2, 2, 6])

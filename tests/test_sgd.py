@@ -151,7 +151,8 @@ def test_infinite_parameter_stays_without_weight_decay(lib):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("SGD", {"momentum": 0.9}), ("Adam", {}), ("RMSprop", {"momentum": 0.5}), ("AdamW", {"weight_decay": 0.0})]
+    ("name", "options"),
+    [("SGD", {"momentum": 0.9}), ("Adam", {}), ("RMSprop", {"momentum": 0.5}), ("AdamW", {"weight_decay": 0.0})],
 )
 def test_state_of_a_dead_unit_becomes_zero_and_not_a_denormal_number(name, options):
     """A denormal number times 0.9 rounds to itself: it would stay for ever, and slow down every step."""

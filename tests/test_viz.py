@@ -38,7 +38,9 @@ def test_the_graph_shows_names_shapes_dtypes_and_bytes():
     picture = viz.graph(y, {"a": a, "b": b})
     said = texts(picture.svg)
     assert [text for text in said if text in ("a", "b")] == ["a", "b"]
-    assert {"Exp", "ToCopy", "Mul", "Sum", "[2] float32", "[2] float64", "scalar float64", "keeps 8 B", "keeps 32 B"} <= set(said)
+    assert {"Exp", "ToCopy", "Mul", "Sum", "[2] float32", "[2] float64", "scalar float64", "keeps 8 B", "keeps 32 B"} <= set(
+        said
+    )
     names = [box.title for box in picture.boxes]
     assert {(names[i], names[j]) for i, j in picture.edges} == {
         ("a", "Exp"), ("Exp", "ToCopy"), ("ToCopy", "Mul"), ("b", "Mul"), ("Mul", "Sum"),

@@ -55,9 +55,9 @@ class BackwardCFunction(FunctionCtx, ContextNode):
     _forward_cls: type[Function]
     _input_shapes: tuple[tuple[int, ...] | None, ...] = ()  # None for an argument that is no Tensor
     _output_types: tuple[tuple[tuple[int, ...], np.dtype] | None, ...] = ()
-    to_save = ()
-    dirty_tensors = ()
-    non_differentiable = ()
+    to_save: tuple[Tensor | None, ...] = ()
+    dirty_tensors: tuple[Tensor, ...] = ()
+    non_differentiable: tuple[Tensor, ...] = ()
     materialize_grads = True
     needs_input_grad: tuple[bool, ...] = ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def gradgradcheck(
     def gradients(*args: Any) -> tuple[Tensor, ...]:
         xs, gs = args[: len(arguments)], args[len(arguments) :]
         outputs = _differentiable(func(*xs))
-        wanted = tuple(x for x in xs if isinstance(x, TensorBase) and x.requires_grad)
+        wanted = tuple(x for x in xs if _is_tensor(x) and x.requires_grad)
         found = grad(outputs, wanted, gs, create_graph=True, allow_unused=True)
         return tuple(gx for gx in found if gx is not None)
 
@@ -147,7 +147,7 @@ class _Checker:
         self.func, self.arguments = func, arguments
         self.eps, self.atol, self.rtol, self.nondet_tol = eps, atol, rtol, nondet_tol
         self.check_grad_dtypes = check_grad_dtypes
-        self.inputs = [x for x in arguments if isinstance(x, TensorBase) and x.requires_grad]
+        self.inputs = [x for x in arguments if _is_tensor(x) and x.requires_grad]
         self.values = [x.detach().numpy() for x in self.inputs]  # these share memory with the inputs
 
     def run(self, fast_mode: bool | None) -> None:
@@ -281,7 +281,7 @@ class _Checker:
 
 
 def _check_inputs(arguments: tuple[Any, ...]) -> None:
-    inputs = [x for x in arguments if isinstance(x, TensorBase) and x.requires_grad]
+    inputs = [x for x in arguments if _is_tensor(x) and x.requires_grad]
     if not inputs:
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of them has requires_grad=True"
@@ -303,12 +303,16 @@ def _check_inputs(arguments: tuple[Any, ...]) -> None:
             )
 
 
+def _is_tensor(value: Any) -> TypeGuard[Tensor]:
+    return isinstance(value, TensorBase)
+
+
 def _differentiable(result: Any) -> list[Tensor]:
-    return [y for y in _as_tuple(result) if isinstance(y, TensorBase) and y.requires_grad]
+    return [y for y in _as_tuple(result) if _is_tensor(y) and y.requires_grad]
 
 
 def _floating(result: tuple[Any, ...]) -> list[Tensor]:
-    return [y for y in result if isinstance(y, TensorBase) and _numpy_dtype(y).kind == "f"]
+    return [y for y in result if _is_tensor(y) and _numpy_dtype(y).kind == "f"]
 
 
 def _unit(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

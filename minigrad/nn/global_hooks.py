@@ -90,7 +90,7 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Runs `hook(module, name, parameter)` when a Module gets a parameter (not for None); what it returns, unless None, is put in its place."""
+    """Runs `hook(module, name, parameter)` when a Module gets a parameter, not for None; what it gives, unless None, takes its place."""
     return _add(registration_hooks["parameter"], hook, [])
 
 

@@ -72,7 +72,7 @@ class _Frame:
                 "of the checkpointed function was written before backward called it again"
             )
         self.values = {}
-        kinds = []
+        kinds: list[tuple[Any, ...]] = []
 
         def pack(tensor: Tensor) -> Tensor:
             self.values[len(kinds)] = tensor.detach()
