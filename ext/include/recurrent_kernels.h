@@ -3,18 +3,21 @@
    States are (N, H); gates are (N, 4 H), for each row the H values of the first gate, those of the second and so on. Each element
    of a state depends on its own gates alone, so threads take rows and the bits do not depend on them. */
 
+#include "gemm_kernels.h"
 #include "vecmath.h"
 
 #ifndef MG_ROWS
 #define MG_ROWS \
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)") \
     for (int64_t row = 0; row < N; row++)
+#define MG_SEQUENCES 8
 #define MG_EACH _Pragma("omp simd") for (int64_t k = 0; k < H; k++)
 #endif
 
-/* gates: W_ih x + b_ih + W_hh h + b_hh on entry, (i, f, g, o) = s, s, tanh, s of it on return; c = f c0 + i g; h = o tanh(c). */
-static void NAME(lstm_step)(REAL *gates, const REAL *c0, REAL *c, REAL *h, int64_t N, int64_t H, int threads) {
-    MG_ROWS {
+/* One step of `rows` rows. gates: W_ih x + b_ih + W_hh h + b_hh on entry, (i, f, g, o) = s, s, tanh, s of it on return;
+   c = f c0 + i g; h = o tanh(c). */
+MG_INLINE void NAME(lstm_step)(REAL *gates, const REAL *c0, REAL *c, REAL *h, int64_t rows, int64_t H) {
+    for (int64_t row = 0; row < rows; row++) {
         REAL *i = gates + row * 4 * H, *f = i + H, *g = f + H, *o = g + H;
         const REAL *before = c0 + row * H;
         REAL *cell = c + row * H, *hidden = h + row * H;
@@ -30,9 +33,9 @@ static void NAME(lstm_step)(REAL *gates, const REAL *c0, REAL *c, REAL *h, int64
 }
 
 /* From the gradient gh for h, and gc for c by what comes after: out for the sums of the gates, and gc becomes that for c0. */
-static void NAME(lstm_step_backward)(const REAL *gh, REAL *gc, const REAL *gates, const REAL *c0, const REAL *c, REAL *out,
-                                     int64_t N, int64_t H, int threads) {
-    MG_ROWS {
+MG_INLINE void NAME(lstm_step_backward)(const REAL *gh, REAL *gc, const REAL *gates, const REAL *c0, const REAL *c, REAL *out,
+                                        int64_t rows, int64_t H) {
+    for (int64_t row = 0; row < rows; row++) {
         const REAL *i = gates + row * 4 * H, *f = i + H, *g = f + H, *o = g + H;
         const REAL *before = c0 + row * H, *cell = c + row * H, *incoming = gh + row * H;
         REAL *carried = gc + row * H, *gi = out + row * 4 * H, *gf = gi + H, *gg = gf + H, *go = gg + H;
@@ -44,6 +47,48 @@ static void NAME(lstm_step_backward)(const REAL *gh, REAL *gc, const REAL *gates
             gg[k] = of_c * i[k] * (1 - g[k] * g[k]);
             go[k] = incoming[k] * t * o[k] * (1 - o[k]);
             carried[k] = of_c * f[k];
+        }
+    }
+}
+
+/* All T steps of an LSTM. gates (T N, 4 H): W_ih x and the biases on entry, what lstm_step leaves on return; w (H, 4 H): W_hh
+   transposed; hidden and cells ((T + 1) N, H): the first state is there, before the others or, if `reverse`, behind them.
+   Sequences do not know of each other: a thread takes some through all their steps. */
+static void NAME(lstm_forward)(REAL *gates, const REAL *w, REAL *hidden, REAL *cells, int64_t T, int64_t N, int64_t H, int reverse,
+                               int threads) {
+    _Pragma("omp parallel num_threads(threads) if (threads > 1)")
+    {
+        REAL *const scratch = mg_thread_scratch(GEMM_SCRATCH * sizeof(REAL));
+        _Pragma("omp for schedule(static)")
+        for (int64_t row = 0; row < N; row += MG_SEQUENCES) {
+            const int64_t rows = N - row < MG_SEQUENCES ? N - row : MG_SEQUENCES;
+            for (int64_t step = 0; step < T; step++) {
+                const int64_t t = reverse ? T - 1 - step : step;
+                const int64_t before = ((t + (reverse ? 1 : 0)) * N + row) * H, after = ((t + (reverse ? 0 : 1)) * N + row) * H;
+                REAL *const now = gates + (t * N + row) * 4 * H;
+                NAME(gemm_block)(rows, 4 * H, H, hidden + before, H, 1, w, 4 * H, 1, now, 4 * H, 1, scratch);
+                NAME(lstm_step)(now, cells + before, cells + after, hidden + after, rows, H);
+            }
+        }
+    }
+}
+
+/* From the gradients gh for all states ((T + 1) N, H), which take in what comes from later steps, and gc for the last c, which
+   becomes that for the first: out (T N, 4 H), the gradient for the sums of the gates. w: W_hh (4 H, H). */
+static void NAME(lstm_backward)(REAL *gh, REAL *gc, const REAL *gates, const REAL *w, const REAL *cells, REAL *out, int64_t T,
+                                int64_t N, int64_t H, int reverse, int threads) {
+    _Pragma("omp parallel num_threads(threads) if (threads > 1)")
+    {
+        REAL *const scratch = mg_thread_scratch(GEMM_SCRATCH * sizeof(REAL));
+        _Pragma("omp for schedule(static)")
+        for (int64_t row = 0; row < N; row += MG_SEQUENCES) {
+            const int64_t rows = N - row < MG_SEQUENCES ? N - row : MG_SEQUENCES;
+            for (int64_t step = T - 1; step >= 0; step--) {
+                const int64_t t = reverse ? T - 1 - step : step, sums = (t * N + row) * 4 * H;
+                const int64_t before = ((t + (reverse ? 1 : 0)) * N + row) * H, after = ((t + (reverse ? 0 : 1)) * N + row) * H;
+                NAME(lstm_step_backward)(gh + after, gc + row * H, gates + sums, cells + before, cells + after, out + sums, rows, H);
+                NAME(gemm_block)(rows, H, 4 * H, out + sums, 4 * H, 1, w, H, 1, gh + before, H, 1, scratch);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 """Recurrent networks over whole sequences: one node for all time steps of an LSTM or a GRU.
 
-Forward and backward are a matrix product and a fused kernel a step, and one product for the gradient of the weights. A backward pass
+Forward and backward are a matrix product and a fused kernel a step (of an LSTM, all steps in one kernel whose threads take some of the
+sequences each), and one product for the gradient of the weights. A backward pass
 that is to be differentiated again (create_graph) computes the same from the steps, which are elementary operations.
 
 H is the size of a state, N the number of sequences; the rows of the inputs are the N rows of the first time step, those of the second
@@ -105,12 +106,12 @@ class _SequenceFunction(Function):
         return array[:-rows] if self.reverse else array[rows:]
 
     def incoming(self, g, rows):
-        """A buffer for the gradients of all states, in it those of the outputs, as blocks in the order of the steps."""
+        """A buffer for the gradients of all states, in it those of the outputs; and its blocks in the order of the steps."""
         buffer = empty_array(self.hidden.shape, self.hidden.dtype)
         blocks = _steps(buffer, rows, self.reverse)
         blocks[0][...] = 0
         self.new_states(buffer, rows)[...] = 0 if g is None else g
-        return blocks
+        return buffer, blocks
 
     def old_states(self, array, rows):
         """The states without the last one: what each step began with."""
@@ -142,13 +143,10 @@ class LstmFunction(_SequenceFunction):
         rows = h.shape[0]
         self.gates = empty_array(x.shape, x.dtype)
         self.gates[...] = x
-        gates = _steps(self.gates, rows, self.reverse)
-        self.hidden, hidden = self.states(h, len(gates))
-        self.cells, cells = self.states(c, len(gates))
-        across = np.ascontiguousarray(w.T)
-        for t, gate in enumerate(gates):
-            gemm.matmul_into(hidden[t], across, gate, True)  # (N, H) @ (H, 4 H)
-            kernels.lstm_step(gate, cells[t], cells[t + 1], hidden[t + 1])
+        count = len(x) // rows
+        self.hidden, _ = self.states(h, count)
+        self.cells, cells = self.states(c, count)
+        kernels.lstm_forward(self.gates, np.ascontiguousarray(w.T), self.hidden, self.cells, self.reverse)
         return self.new_states(self.hidden, rows).copy(), cells[-1].copy()
 
     def backward(self, gs, x, w, h, c):
@@ -158,15 +156,11 @@ class LstmFunction(_SequenceFunction):
         w = np.ascontiguousarray(w)
         rows, size = len(self.hidden) - len(self.gates), w.shape[1]
         gx = empty_array(self.gates.shape, w.dtype)
-        gates, sums = (_steps(array, rows, self.reverse) for array in (self.gates, gx))
-        cells = _steps(self.cells, rows, self.reverse)
-        gh = self.incoming(g_rows, rows)
+        gh, blocks = self.incoming(g_rows, rows)
         gc = np.zeros((rows, size), w.dtype) if g_last is None else np.array(g_last, order="C")
-        for t in reversed(range(len(gates))):
-            kernels.lstm_step_backward(gh[t + 1], gc, gates[t], cells[t], cells[t + 1], sums[t])
-            gemm.matmul_into(sums[t], w, gh[t], True)  # (N, 4 H) @ (4 H, H)
+        kernels.lstm_backward(gh, gc, self.gates, w, self.cells, gx, self.reverse)
         gw = gemm.matmul(gx.T, self.old_states(self.hidden, rows), None) if self.needs_input_grad[1] else None
-        return gx, gw, gh[0], gc
+        return gx, gw, blocks[0], gc
 
 
 class GruFunction(_SequenceFunction):
@@ -199,7 +193,7 @@ class GruFunction(_SequenceFunction):
         rows = len(self.hidden) - len(self.gates)
         gx, gy = (empty_array((len(self.gates), len(w)), w.dtype) for _ in range(2))
         gates, of_x, of_y, hidden = (_steps(array, rows, self.reverse) for array in (self.gates, gx, gy, self.hidden))
-        gh = self.incoming(g_rows, rows)
+        _, gh = self.incoming(g_rows, rows)
         direct = empty_array(hidden[0].shape, w.dtype)
         for t in reversed(range(len(gates))):
             kernels.gru_step_backward(gh[t + 1], gates[t], hidden[t], of_x[t], of_y[t], direct)

@@ -68,7 +68,12 @@ def _samples(gates, states):
                 *([0.5 * rng.standard_normal(shape) for shape in shapes] for _ in range(directions)),
             )
 
-        return [sample(3, 2, 2, 3), sample(2, 1, 3, 2, directions=2), sample(1, 3, 2, 1, bias=False)]
+        return [
+            sample(3, 2, 2, 3),
+            sample(2, 1, 3, 2, directions=2),
+            sample(1, 3, 2, 1, bias=False),
+            sample(2, 9, 1, 1, bias=False),
+        ]
 
     return of
 
