@@ -5,6 +5,7 @@
 #include "thread_scratch.h"
 
 #define GEMM_TILE_FLOPS 6e6 /* about 40 us of work on one core, what a thread of its own must be worth */
+#define GEMM_TILE_BYTES 1e6 /* the same where memory is the limit, as for a matrix by a vector */
 #define KERNELS "gemm_parallel_kernels.h"
 #include "multiversion.h"
 

@@ -8,10 +8,11 @@ static void NAME(gemm)(int64_t batch, int64_t M, int64_t N, int64_t K, const REA
                        int64_t a_col, const REAL *B, int64_t b_batch, int64_t b_row, int64_t b_col, REAL *C, const REAL *E,
                        int64_t e_batch, int64_t e_row, int threads) {
     if (batch <= 0 || M <= 0 || N <= 0) return;
-    /* Halve the longer side until there is a tile for each GEMM_TILE_FLOPS, at most 16; an operand is packed anew for each
+    /* Halve the longer side until there is a tile for each GEMM_TILE_FLOPS or GEMM_TILE_BYTES, at most 16; an operand is packed anew for each
        tile, so few large tiles are best. The sides stay long enough for the register tile to be full. */
-    const double flops = 2.0 * M * N * K;
-    int64_t wanted = flops >= 16 * GEMM_TILE_FLOPS ? 16 : (int64_t)(flops / GEMM_TILE_FLOPS) + 1, m_tiles = 1, n_tiles = 1;
+    const double flops = 2.0 * M * N * K / GEMM_TILE_FLOPS, bytes = (double)sizeof(REAL) * (M * K + K * N + M * N) / GEMM_TILE_BYTES;
+    const double work = flops > bytes ? flops : bytes;
+    int64_t wanted = work >= 16 ? 16 : (int64_t)work + 1, m_tiles = 1, n_tiles = 1;
     wanted = (wanted + batch - 1) / batch;
     while (m_tiles * n_tiles < wanted) {
         const int64_t m_half = M / (2 * m_tiles), n_half = N / (2 * n_tiles);
