@@ -175,9 +175,9 @@ def conv_weight(cnp.ndarray x, cnp.ndarray g, cnp.ndarray out, const int64_t[::1
         raise TypeError("convolution kernels take float32 and float64")
 
 
-def plan(const int64_t[::1] geometry, N, C, O, direction, is_float) -> str:
+def plan(const int64_t[::1] geometry, N, C, filters, direction, is_float) -> str:
     """The algorithm of a convolution of float (or double) by its name: direction 0 forward, 1 gradient of x, 2 gradient of w."""
-    cdef conv_geometry s = read_geometry(geometry, N, C, O)
+    cdef conv_geometry s = read_geometry(geometry, N, C, filters)
     s.winograd = winograd_tile
     return CONV_NAMES[conv_plan(&s, direction, is_float)].decode()
 

@@ -14,7 +14,6 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from minigrad._ext.arrange import copied
 from minigrad._ext.memory cimport empty
-from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
@@ -250,7 +249,7 @@ cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
     cdef int64_t shape[3]
     cdef int64_t x_steps[3]
     cdef int64_t y_steps[3]
-    cdef bint empty = cnp.PyArray_SIZE(x) == 0 or cnp.PyArray_SIZE(y) == 0
+    cdef bint nothing = cnp.PyArray_SIZE(x) == 0 or cnp.PyArray_SIZE(y) == 0
     plan.ndim, plan.n = ndim, 1
     for i in range(3):
         shape[i], x_steps[i], y_steps[i] = 1, 0, 0
@@ -262,7 +261,7 @@ cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
         size = size_y if size_x == 1 else size_x
         plan.out_shape[ndim - i] = size
         plan.n *= size
-        if size == 1 or empty:
+        if size == 1 or nothing:
             continue
         step_x = cnp.PyArray_STRIDE(x, nx - i) // item if size_x != 1 else 0
         step_y = cnp.PyArray_STRIDE(y, ny - i) // item if size_y != 1 else 0
@@ -376,7 +375,7 @@ def ufunc(cnp.ufunc function, *operands):
     cdef int loop, k, threads, typenum = -1, nin = len(operands)
     cdef char *data[3]
     cdef cnp.npy_intp steps[3]
-    cdef int64_t n, at, size
+    cdef int64_t n
     cdef bint plain = nin == function.nin and nin <= 2 and function.nout == 1
     if plain:
         for operand in operands:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad._ext import gemm
+from minigrad._ext import arrange, gemm
 from minigrad._ext import recurrent as kernels
 from minigrad._ext.engine import Function, apply, is_grad_enabled, run_backward
 from minigrad._ext.memory import empty_array
@@ -146,7 +146,7 @@ class LstmFunction(_SequenceFunction):
         count = len(x) // rows
         self.hidden, _ = self.states(h, count)
         self.cells, cells = self.states(c, count)
-        kernels.lstm_forward(self.gates, np.ascontiguousarray(w.T), self.hidden, self.cells, self.reverse)
+        kernels.lstm_forward(self.gates, arrange.copied(w.T), self.hidden, self.cells, self.reverse)
         return self.new_states(self.hidden, rows).copy(), cells[-1].copy()
 
     def backward(self, gs, x, w, h, c):
@@ -179,7 +179,7 @@ class GruFunction(_SequenceFunction):
         self.gates = empty_array((len(x), 4 * size), x.dtype)
         blocks, gates = (_steps(array, rows, self.reverse) for array in (x, self.gates))
         self.hidden, hidden = self.states(h, len(gates))
-        across = np.ascontiguousarray(w.T)
+        across = arrange.copied(w.T)
         for t, gate in enumerate(gates):
             y = gemm.matmul(hidden[t], across, b)  # (N, H) @ (H, 3 H)
             kernels.gru_step(blocks[t], y, hidden[t], gate, hidden[t + 1])
