@@ -548,6 +548,8 @@ cdef object edge_of(TensorBase t):
 class AccumulateGrad:
     """What grad_fn.next_functions shows for a leaf: its gradient is added to variable.grad."""
 
+    next_functions = ()
+
     def __init__(self, variable):
         self.variable = variable
 

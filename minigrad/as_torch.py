@@ -28,6 +28,7 @@ import minigrad
 # PyTorch's packages, and what stands for them. The longest name that fits counts; the rest of a module's path is the same in both.
 STAND_INS = {
     "torch": "minigrad",
+    "torch.autograd.profiler": "minigrad.profiler",
     "torch.nn.modules": "minigrad.nn",
     "torch.nn.modules.batchnorm": "minigrad.nn.normalization",
     "torch.nn.modules.container": "minigrad.nn.containers",

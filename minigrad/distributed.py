@@ -21,3 +21,8 @@ def is_torchelastic_launched() -> bool:
 
 
 init_process_group = refuse_because("distributed.init_process_group", "minigrad trains in one process, on one machine")
+destroy_process_group = refuse_because("distributed.destroy_process_group", "minigrad trains in one process, on one machine")
+get_rank = refuse_because("distributed.get_rank", "minigrad trains in one process, on one machine")
+get_world_size = refuse_because("distributed.get_world_size", "minigrad trains in one process, on one machine")
+barrier = refuse_because("distributed.barrier", "minigrad trains in one process, on one machine")
+all_reduce = refuse_because("distributed.all_reduce", "minigrad trains in one process, on one machine")

@@ -47,6 +47,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.container import Sequential
 from torch.nn.utils.stateless import functional_call
 from torch.optim.adamw import AdamW
+from torch.nn.parallel import DistributedDataParallel
+from torch.distributed import init_process_group, destroy_process_group
+with torch.autograd.profiler.profile() as profile:
+    torch.ones(2) + 1
+assert profile.key_averages().table(sort_by="self_cpu_time_total") and not isinstance(nn.ReLU(), DistributedDataParallel)
+try:
+    DistributedDataParallel(nn.ReLU())
+except RuntimeError as error:
+    assert "one process" in str(error)
 assert issubclass(nn.BatchNorm2d, _BatchNorm) and Sequential is nn.Sequential and AdamW is optim.AdamW
 assert torch.cuda.amp.autocast is autocast and torch.func.functional_call is functional_call
 for statement in ("from torch import fx", "import torch.fx", "torch.fx", "from torch.nn import xyz", "torch.random.xyz"):

@@ -150,6 +150,57 @@ def probe_a_versioned_state_dict_without_a_count_of_batches(T):
     T.nn.BatchNorm1d(2).load_state_dict(state)
 
 
+def probe_results_are_written_to_out(T):
+    x, y = T.tensor([[1.0, 2.0], [3.0, 4.0]]), T.tensor([[2.0, 0.5], [1.0, -1.0]])
+    out, empty, double = T.zeros(2, 2), T.empty(0), T.zeros(2, 2, dtype=T.float64)
+    view = T.zeros(4, 2)[1:3]
+    values, indices = T.empty(0), T.empty(0, dtype=T.int64)
+    found = [
+        T.add(x, y, out=out) is out, out.clone(), T.matmul(x, y, out=out).clone(), T.mul(x, 2, out=view) is view, view,
+        T.add(x, 1, out=double),
+        T.sum(x, 1, out=empty) is empty, empty, T.cat([x, y], out=T.empty(0)), T.eq(x, y, out=T.empty(0, dtype=T.bool)),
+        T.clamp(x, min=2, out=x) is x, x, T.add(out.detach(), T.ones(2, 2, requires_grad=True).detach(), out=out),
+    ]  # fmt: skip
+    pair = T.sort(y, descending=True, out=(values, indices))
+    with T.no_grad():
+        leaf = T.ones(2, requires_grad=True)
+        T.add(leaf, 1, out=leaf)
+    return found, pair.values is values, indices, leaf
+
+
+@says("don't support automatic differentiation")
+def probe_out_of_what_requires_grad(T):
+    T.add(T.ones(2, requires_grad=True), 1, out=T.empty(2))
+
+
+@says("don't support automatic differentiation")
+def probe_out_that_requires_grad(T):
+    T.stack([T.ones(2), T.ones(2)], out=T.empty(2, 2, requires_grad=True))
+
+
+@says("can't be cast to the desired output type")
+def probe_out_of_a_lesser_type(T):
+    T.exp(T.ones(2), out=T.zeros(2, dtype=T.int64))
+
+
+@says("argument 'out' must be")
+def probe_out_that_is_no_tensor(T):
+    T.add(T.ones(2), 1, out="a")
+
+
+def test_out_of_another_shape_is_resized(lib):
+    out = lib.zeros(3)
+    with pytest.warns(UserWarning, match="was resized since it had shape"):
+        lib.add(lib.ones(2, 2), 1, out=out)
+    assert out.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+def probe_the_graph_ends_at_the_leaves(T):
+    x = T.ones(2, requires_grad=True)
+    end = (x * 2).grad_fn.next_functions[0][0]
+    return end.next_functions, end.variable is x
+
+
 def close(T, actual, expected, **options):
     """What assert_close says, without the rounding of the differences."""
     try:

@@ -66,6 +66,7 @@ class HookHandle:
 
 class AccumulateGrad:
     variable: Tensor
+    next_functions: tuple[()]
     def __init__(self, variable: Tensor) -> None: ...
     def name(self) -> str: ...
 

@@ -29,6 +29,15 @@ class DataParallel(Module):
         return self.module(*inputs, **kwargs)
 
 
+class DistributedDataParallel(Module):
+    """The class that programs ask for with isinstance(model, DistributedDataParallel). Made, it raises RuntimeError: there is one
+    process.
+    """
+
+    def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("nn.parallel.DistributedDataParallel: minigrad trains in one process, on one machine")
+
+
 def data_parallel(
     module: Module,
     inputs: Any,
