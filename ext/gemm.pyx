@@ -53,8 +53,8 @@ cdef void run(
     # one product of many rows is better cut than many of few
     if batch > 1 and b.by_batch == 0 and a.by_batch == M * a.by_row and (e == NULL or e_batch == M * e_row):
         M, batch = batch * M, 1
-    # 150 GFLOP/s of float, 75 of double; or 40 GB/s
-    cdef int64_t flops = batch * M * N * K * sizeof(floating) // 300
+    # 100 GFLOP/s of float, 50 of double; or 40 GB/s
+    cdef int64_t flops = batch * M * N * K * sizeof(floating) // 200
     cdef int64_t memory = batch * (M * K + K * N + M * N) * sizeof(floating) // 40
     gemm(batch, M, N, K, <const floating *> a.data, a.by_batch, a.by_row, a.by_column,
          <const floating *> b.data, b.by_batch, b.by_row, b.by_column, <floating *> out, <const floating *> e, e_batch, e_row,

@@ -2,9 +2,13 @@
 #ifndef MINIGRAD_GEMM_H
 #define MINIGRAD_GEMM_H
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include "thread_scratch.h"
 
-#define GEMM_TILE_FLOPS 6e6 /* about 40 us of work on one core, what a thread of its own must be worth */
+#define GEMM_TILE_FLOPS 3e6 /* about 20 us of work on one core, what a thread of its own must be worth */
 #define GEMM_TILE_BYTES 1e6 /* the same where memory is the limit, as for a matrix by a vector */
 #define KERNELS "gemm_parallel_kernels.h"
 #include "multiversion.h"

@@ -27,9 +27,10 @@
 #define GEMM_SCRATCH 204800 /* REALs that gemm_block needs as scratch: 800 KB of float, 1.6 MB of double */
 #define GEMM_K 256          /* one panel of B, GEMM_K x 2 vectors, fills two thirds of a 48 KB L1 cache, all of a 32 KB one */
 #define GEMM_M 168          /* rows of A packed at a time: 168 KB of float, 336 KB of double, in L2 */
-#define GEMM_N 480          /* columns of B packed at a time */
+#define GEMM_N 512          /* columns of B packed at a time */
 /* where K is contiguous in both operands, sums along K beat packing up to 8 rows, and up to 32 where K is long */
-#define GEMM_DOT_WINS(M, K) ((M) <= 8 || ((M) <= 32 && (K) >= 192))
+#define GEMM_DOT_ROWS 32
+#define GEMM_DOT_WINS(M, K) ((M) <= 8 || ((M) <= GEMM_DOT_ROWS && (K) >= 192))
 /* Two-operand shuffle with constant lanes: clang and GCC >= 12 spell it one way, older GCC another. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define GEMM_SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -348,6 +349,7 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
     const int64_t height = NAME(gemm_height)(M), wide = 2 * LANES;
     const int64_t k_blocks = K > GEMM_K ? (K + GEMM_K - 1) / GEMM_K : 1, k_size = (K + k_blocks - 1) / k_blocks;
     const int64_t m_size = GEMM_M / height * height;
+    const int64_t n_blocks = (N + GEMM_N - 1) / GEMM_N, n_size = ((N + n_blocks - 1) / n_blocks + wide - 1) / wide * wide;
     const int64_t bytes = (int64_t)sizeof(REAL);
     /* B as it lies will do if its rows are contiguous and it is small, or read only a few times */
     int pack_b = b_col != 1 || (M > 5 * GEMM_ROWS && K * N * bytes > 16384);
@@ -358,8 +360,8 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
     const int unit_row = pack_a || a_row == 1;
     REAL *const a_panels = scratch, *const b_panels = scratch + (GEMM_M + GEMM_ROWS) * GEMM_K + LANES;
 
-    for (int64_t n0 = 0; n0 < N; n0 += GEMM_N) {
-        const int64_t n_here = N - n0 < GEMM_N ? N - n0 : GEMM_N;
+    for (int64_t n0 = 0; n0 < N; n0 += n_size) {
+        const int64_t n_here = N - n0 < n_size ? N - n0 : n_size;
         int64_t k0 = 0;
         do {
             const int64_t k_here = K - k0 < k_size ? K - k0 : k_size;
