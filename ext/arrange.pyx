@@ -33,33 +33,81 @@ cdef extern from *:
     void mg_widen(const float *, double *, int64_t, int) nogil
 
 
-def copy_into(cnp.ndarray out, cnp.ndarray x) -> None:
-    """out[...] = x for arrays of one shape and dtype that do not overlap; any strides."""
+cdef void find_bounds(cnp.ndarray x, char **first, char **last) noexcept:
+    """The addresses of the first and the last element in memory; x has elements."""
+    cdef int d
+    cdef int64_t reach
+    first[0] = last[0] = <char *> cnp.PyArray_DATA(x)
+    for d in range(cnp.PyArray_NDIM(x)):
+        reach = (cnp.PyArray_DIM(x, d) - 1) * cnp.PyArray_STRIDE(x, d)
+        if reach > 0:
+            last[0] += reach
+        else:
+            first[0] += reach
+
+
+cdef bint may_overlap(cnp.ndarray x, cnp.ndarray y) noexcept:
+    """Whether the ranges of memory that two arrays of one dtype span have bytes in common."""
+    cdef char *first_x
+    cdef char *last_x
+    cdef char *first_y
+    cdef char *last_y
+    find_bounds(x, &first_x, &last_x)
+    find_bounds(y, &first_y, &last_y)
+    return first_x < last_y + cnp.PyArray_ITEMSIZE(y) and first_y < last_x + cnp.PyArray_ITEMSIZE(x)
+
+
+cdef int copy_part(cnp.ndarray out, int64_t offset, cnp.ndarray x, int64_t work) except -1:
+    """Writes x, of out's dtype, so many bytes after out's first element, with out's strides; work: bytes, for the number of threads."""
     cdef copy_plan plan
     cdef int d, threads
-    cdef int64_t item = cnp.PyArray_ITEMSIZE(x), n = cnp.PyArray_SIZE(x)
-    cdef char *to = <char *> cnp.PyArray_DATA(out)
+    cdef int64_t item = cnp.PyArray_ITEMSIZE(x)
+    cdef char *to = <char *> cnp.PyArray_DATA(out) + offset
     cdef const char *source = <const char *> cnp.PyArray_DATA(x)
-    if not cnp.PyArray_SAMESHAPE(out, x) or cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(x):
-        raise ValueError(f"copy_into: {<object> x!r} does not go into an array of another shape or dtype")
-    if n == 0:
-        return
-    if (item != 1 and item != 4 and item != 8) or not (cnp.PyArray_ISBEHAVED_RO(x) and cnp.PyArray_ISBEHAVED(out)):
-        cnp.PyArray_CopyInto(out, x)
-        return
     plan.ndim = cnp.PyArray_NDIM(x)
     for d in range(plan.ndim):
         plan.shape[d] = cnp.PyArray_DIM(x, d)
         plan.to[d], plan.source[d] = cnp.PyArray_STRIDE(out, d), cnp.PyArray_STRIDE(x, d)
     with nogil:
         mg_merge_copy(&plan)
-        threads = plan_threads(n * item // 20)
+        threads = plan_threads(work // 20)
         if item == 4:
             mg_copy_32(to, source, &plan, threads)
         elif item == 8:
             mg_copy_64(to, source, &plan, threads)
         else:
             mg_copy_8(to, source, &plan, threads)
+    return 0
+
+
+cdef bint is_served(cnp.ndarray x) noexcept:
+    """Whether the kernels copy such arrays."""
+    return cnp.PyArray_ITEMSIZE(x) in (1, 4, 8) and cnp.PyArray_ISBEHAVED_RO(x)
+
+
+def copy_into(cnp.ndarray out, cnp.ndarray x) -> None:
+    """out[...] = x for arrays of one shape and dtype, of any strides; where they overlap, the values are those of before."""
+    if not cnp.PyArray_SAMESHAPE(out, x) or cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(x):
+        raise ValueError(f"copy_into: {<object> x!r} does not go into an array of another shape or dtype")
+    if cnp.PyArray_SIZE(x) == 0:
+        return
+    if not is_served(x) or not is_served(out) or may_overlap(out, x):
+        cnp.PyArray_CopyInto(out, x)
+        return
+    copy_part(out, 0, x, cnp.PyArray_NBYTES(x))
+
+
+def join(cnp.ndarray out, tuple parts, int axis) -> None:
+    """Writes arrays of out's dtype, which fill it, one after the other along an axis; out is new."""
+    cdef int64_t start = 0, size
+    cdef cnp.ndarray part
+    for part in parts:
+        size = cnp.PyArray_DIM(part, axis)
+        if not is_served(part):
+            out[(slice(None),) * axis + (slice(start, start + size),)] = part
+        elif cnp.PyArray_SIZE(part):
+            copy_part(out, start * cnp.PyArray_STRIDE(out, axis), part, cnp.PyArray_NBYTES(out))
+        start += size
 
 
 def copied(cnp.ndarray x):

@@ -63,6 +63,8 @@ cdef extern from "elementwise.h" nogil:
         void (*f64)(const double *, int64_t, const double *, int64_t, const double *, int64_t, double *, int64_t, double,
                     int) noexcept nogil
     void normal_pairs "MG_PICK(normal_pairs, f32)"(const uint32_t *bits, float *out, int64_t n, int threads)
+    void glu_c "glu"(...)
+    void glu_backward_c "glu_backward"(...)
     void choose_f32 "MG_PICK(choose, f32)"(...)
     void choose_f64 "MG_PICK(choose, f64)"(...)
 
@@ -909,3 +911,30 @@ def threshold_backward(g, x, double threshold):
 def shrink_backward(g, x, double lambd):
     """g where |x| > lambd, 0 elsewhere: for hardshrink and softshrink."""
     return grad_3(g, x, "shrink_backward", SHRINK_BACKWARD, CHEAP, lambd, 0, 0)
+
+
+def glu(cnp.ndarray x, int64_t rows, int64_t half, cnp.ndarray out) -> None:
+    """out (rows, half) = a sigmoid(b) for the halves a and b of the rows of x (rows, 2 half); contiguous, of one float dtype."""
+    cdef bint is_float = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32
+    cdef int threads = threads_for(rows * half, TRANSCENDENTAL, is_float)
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        if is_float:
+            glu_c(<const float *> source, <float *> to, rows, half, threads)
+        else:
+            glu_c(<const double *> source, <double *> to, rows, half, threads)
+
+
+def glu_backward(cnp.ndarray g, cnp.ndarray x, int64_t rows, int64_t half, cnp.ndarray gx) -> None:
+    """gx (rows, 2 half): g s and g a s (1 - s), s = sigmoid(b), for the arguments of glu and g (rows, half)."""
+    cdef bint is_float = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32
+    cdef int threads = threads_for(rows * half, TRANSCENDENTAL, is_float)
+    cdef const void *along = cnp.PyArray_DATA(g)
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef void *to = cnp.PyArray_DATA(gx)
+    with nogil:
+        if is_float:
+            glu_backward_c(<const float *> along, <const float *> source, <float *> to, rows, half, threads)
+        else:
+            glu_backward_c(<const double *> along, <const double *> source, <double *> to, rows, half, threads)

@@ -41,6 +41,8 @@ typedef struct {
 #define MG_FLOAT_KERNEL(f) ((unary_kernel){MG_PICK(f, f32), NULL})
 #define MG_FLOAT_BINARY_KERNEL(f) ((binary_kernel){MG_PICK(f##_3d, f32), NULL, MG_PICK(f, f32), NULL})
 
+#define glu(x, ...) MG_CALL(glu, x)(x, __VA_ARGS__)
+#define glu_backward(x, ...) MG_CALL(glu_backward, x)(x, __VA_ARGS__)
 #define binary_add(x, ...) MG_CALL(binary_add, x)(x, __VA_ARGS__)
 #define binary_sub(x, ...) MG_CALL(binary_sub, x)(x, __VA_ARGS__)
 #define binary_mul(x, ...) MG_CALL(binary_mul, x)(x, __VA_ARGS__)

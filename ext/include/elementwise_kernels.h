@@ -404,3 +404,31 @@ static void NAME(choose)(const uint8_t *mask, const REAL *x, int64_t x_step, con
 #undef MG_SQRT_2_PI
 #undef MG_RSQRT_2_PI
 #undef MG_GELU_CUBE
+
+/* The gated linear unit of rows of twice `half`: a sigmoid(b) for their halves a and b. Rows are cut into spans of MG_SPAN. */
+static void NAME(glu)(const REAL *x, REAL *out, int64_t rows, int64_t half, int threads) {
+    const int64_t pieces = (half + MG_SPAN - 1) / MG_SPAN;
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+    for (int64_t task = 0; task < rows * pieces; task++) {
+        const int64_t row = task / pieces, start = task % pieces * MG_SPAN, n = MG_MIN(half - start, MG_SPAN);
+        const REAL *a = x + row * 2 * half + start, *b = a + half;
+        REAL *to = out + row * half + start;
+        MG_SIMD for (int64_t i = 0; i < n; i++) to[i] = a[i] * NAME(v_sigmoid)(b[i]);
+    }
+}
+
+/* Its gradient: g s for a and g a s (1 - s) for b, with s = sigmoid(b). */
+static void NAME(glu_backward)(const REAL *g, const REAL *x, REAL *gx, int64_t rows, int64_t half, int threads) {
+    const int64_t pieces = (half + MG_SPAN - 1) / MG_SPAN;
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+    for (int64_t task = 0; task < rows * pieces; task++) {
+        const int64_t row = task / pieces, start = task % pieces * MG_SPAN, n = MG_MIN(half - start, MG_SPAN);
+        const REAL *h = g + row * half + start, *a = x + row * 2 * half + start, *b = a + half;
+        REAL *ga = gx + row * 2 * half + start, *gb = ga + half;
+        MG_SIMD for (int64_t i = 0; i < n; i++) {
+            const REAL s = NAME(v_sigmoid)(b[i]), of_a = h[i] * s;
+            ga[i] = of_a;
+            gb[i] = of_a * a[i] * (1 - s);
+        }
+    }
+}

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define MG_COPY_DIMS 64
-#define MG_COPY_SPAN 65536 /* bytes of a row that one task copies */
+#define MG_COPY_SPAN 65536 /* bytes that one task copies, or a row of fewer */
 #define MG_COPY_TILE 32    /* elements on a side of a transposed tile: two cache lines of floats on either side */
 
 /* The loops of a copy, outermost first; strides in bytes. */
@@ -61,28 +61,27 @@ static inline int64_t mg_copy_count(const mg_copy_plan *p, int dims, int skip) {
         }                                                                                                                 \
         for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_row, tile[r], columns * sizeof(WORD));                      \
     }                                                                                                                     \
-    static void name##_reversed(WORD *restrict to, const WORD *restrict from, int64_t n) {                                \
-        for (int64_t i = 0; i < n; i++) to[i] = from[n - 1 - i];                                                          \
+    static void name##_row(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t n) {                   \
+        if (to_step == (int64_t)sizeof(WORD) && from_step == (int64_t)sizeof(WORD)) {                                     \
+            memcpy(to, from, n * sizeof(WORD));                                                                           \
+        } else if (to_step == (int64_t)sizeof(WORD) && from_step == -(int64_t)sizeof(WORD)) {                             \
+            WORD *restrict a = (WORD *)to;                                                                                \
+            const WORD *restrict b = (const WORD *)from - (n - 1);                                                        \
+            for (int64_t i = 0; i < n; i++) a[i] = b[n - 1 - i];                                                          \
+        } else if (to_step == (int64_t)sizeof(WORD) && from_step == 0) {                                                  \
+            const WORD value = *(const WORD *)from;                                                                       \
+            for (int64_t i = 0; i < n; i++) ((WORD *)to)[i] = value;                                                      \
+        } else {                                                                                                          \
+            for (int64_t i = 0; i < n; i++) *(WORD *)(to + i * to_step) = *(const WORD *)(from + i * from_step);          \
+        }                                                                                                                 \
     }                                                                                                                     \
     static void name(char *to, const char *from, mg_copy_plan *p, int threads) {                                          \
         const int64_t item = sizeof(WORD);                                                                                \
         const int last = p->ndim - 1;                                                                                     \
         if (p->ndim == 0) { memcpy(to, from, item); return; }                                                             \
         const int64_t length = p->shape[last];                                                                            \
-        if (p->to[last] == item && p->from[last] == item) {                                                               \
-            const int64_t outer = mg_copy_count(p, last, -1), pieces = (length * item + MG_COPY_SPAN - 1) / MG_COPY_SPAN; \
-            _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")                            \
-            for (int64_t task = 0; task < outer * pieces; task++) {                                                       \
-                char *a = to;                                                                                             \
-                const char *b = from;                                                                                     \
-                mg_copy_seek(p, last, -1, task / pieces, &a, &b);                                                         \
-                const int64_t start = task % pieces * MG_COPY_SPAN, rest = length * item - start;                         \
-                memcpy(a + start, b + start, rest < MG_COPY_SPAN ? rest : MG_COPY_SPAN);                                  \
-            }                                                                                                             \
-            return;                                                                                                       \
-        }                                                                                                                 \
         int side = -1;                                                                                                    \
-        for (int d = 0; d < last; d++)                                                                                    \
+        for (int d = 0; d < last && p->from[last] != item; d++)                                                           \
             if (p->from[d] == item && p->shape[d] >= 8) side = d;                                                         \
         if (side >= 0 && p->to[last] == item && length >= 8) {                                                            \
             const int64_t outer = mg_copy_count(p, last, side), rows = p->shape[side];                                    \
@@ -100,23 +99,22 @@ static inline int64_t mg_copy_count(const mg_copy_plan *p, int dims, int skip) {
             }                                                                                                             \
             return;                                                                                                       \
         }                                                                                                                 \
-        const int inner = last > 0 ? last - 1 : 0; /* a task has two loops, or a vector's only one */                     \
-        const int64_t outer = mg_copy_count(p, inner, -1), middle = last > 0 ? p->shape[inner] : 1;                       \
+        /* tasks of about MG_COPY_SPAN bytes: some rows, or a piece of one */                                             \
+        const int inner = last > 0 ? last - 1 : 0;                                                                        \
+        const int64_t rows = mg_copy_count(p, last, -1), middle = last > 0 ? p->shape[inner] : 1, span = MG_COPY_SPAN / item; \
+        const int64_t pieces = (length + span - 1) / span, group = length < span ? span / length : 1;                     \
         const int64_t to_step = p->to[last], from_step = p->from[last];                                                   \
         _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")                                \
-        for (int64_t task = 0; task < outer; task++) {                                                                    \
-            char *a = to;                                                                                                 \
-            const char *b = from;                                                                                         \
-            mg_copy_seek(p, inner, -1, task, &a, &b);                                                                     \
-            for (int64_t j = 0; j < middle; j++) {                                                                        \
-                char *row = a + (last > 0 ? j * p->to[inner] : 0);                                                        \
-                const char *source = b + (last > 0 ? j * p->from[inner] : 0);                                             \
-                if (to_step == item && from_step == -item)                                                                \
-                    name##_reversed((WORD *)row, (const WORD *)source - (length - 1), length);                            \
-                else if (to_step == item && from_step == 0)                                                               \
-                    for (int64_t i = 0; i < length; i++) ((WORD *)row)[i] = *(const WORD *)source;                        \
-                else                                                                                                      \
-                    for (int64_t i = 0; i < length; i++) *(WORD *)(row + i * to_step) = *(const WORD *)(source + i * from_step); \
+        for (int64_t task = 0; task < (rows + group - 1) / group * pieces; task++) {                                      \
+            const int64_t start = task % pieces * span, n = length - start < span ? length - start : span;                \
+            const int64_t first = task / pieces * group, end = rows - first < group ? rows : first + group;               \
+            for (int64_t row = first, run; row < end; row += run) {                                                       \
+                char *a = to + start * to_step;                                                                           \
+                const char *b = from + start * from_step;                                                                 \
+                mg_copy_seek(p, last, -1, row, &a, &b);                                                                   \
+                run = middle - row % middle < end - row ? middle - row % middle : end - row;                              \
+                for (int64_t j = 0; j < run; j++)                                                                         \
+                    name##_row(a + j * p->to[inner], to_step, b + j * p->from[inner], from_step, n);                      \
             }                                                                                                             \
         }                                                                                                                 \
     }

@@ -17,10 +17,11 @@ from minigrad._arguments import normalize_dim
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import hot_activation
 from minigrad._ext.engine import Function, TensorBase, apply
+from minigrad._ext.memory import empty_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
 from minigrad.ops.inplace import write
-from minigrad.ops.shape import cast, expand, reshape, split
+from minigrad.ops.shape import cast, cat, expand, reshape, split
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -552,15 +553,55 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - tanh(input)
 
 
-@named_node
+class GluFunction(Function):
+    """a sigmoid(b) for the halves a and b of a dimension."""
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, x):
+        rows, half = math.prod(x.shape[: self.dim]), math.prod(x.shape[self.dim :]) // 2
+        out = empty_array((*x.shape[: self.dim], x.shape[self.dim] // 2, *x.shape[self.dim + 1 :]), x.dtype)
+        kernels.glu(np.ascontiguousarray(x), rows, half, out)
+        return out
+
+    def backward(self, g, x):
+        return apply(GluGradFunction(self.dim), g, x)
+
+
+class GluGradFunction(Function):
+    """g s for a and g a s (1 - s) for b, where s = sigmoid(b)"""
+
+    reads = {"g": ("x",), "x": ("g", "x")}
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, g, x):
+        rows, half = math.prod(x.shape[: self.dim]), math.prod(x.shape[self.dim :]) // 2
+        out = empty_array(x.shape, x.dtype)
+        kernels.glu_backward(np.ascontiguousarray(g), np.ascontiguousarray(x), rows, half, out)
+        return out
+
+    def backward(self, h, g, x):
+        halves = [x._array.shape[self.dim] // 2] * 2
+        a, b = split(x, halves, self.dim)
+        ha, hb = split(h, halves, self.dim)
+        s = sigmoid(b)
+        slope = s * (1 - s)
+        wants_g, wants_x = self.needs_input_grad
+        return (
+            ha * s + hb * a * slope if wants_g else None,
+            cat((hb * g * slope, (ha + hb * a * (1 - 2 * s)) * g * slope), self.dim) if wants_x else None,
+        )
+
+
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b) for the halves a and b of the dimension. Raises RuntimeError if its size is odd."""
     if input.ndim == 0:
         raise RuntimeError("glu does not support scalars because halving size must be even")
     axis = normalize_dim(dim, input.ndim)
-    size = input.shape[axis]
+    size = input._array.shape[axis]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {size}")
-    x = _float_input(input, "glu")
-    values, gates = split(x, [size // 2] * 2, axis)
-    return values * sigmoid(gates)
+    return apply(GluFunction(axis), _float_input(input, "glu"))

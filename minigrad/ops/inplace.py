@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import as_size
+from minigrad._ext.arrange import copy_into
 from minigrad._ext.engine import (
     Function,
     _set_grad_enabled,
@@ -25,6 +26,7 @@ from minigrad._ext.engine import (
     is_inference_mode_enabled,
     raise_function_view,
 )
+from minigrad._ext.memory import broadcast_view
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
             f"A view was created in {made} and is being modified inplace with grad mode enabled ({name}). Make the view outside of it, "
             "or write to it inside."
         )
-    np.copyto(array, result._array)
+    copy_into(array, result._array)
     if recorded and (result.requires_grad or target.requires_grad or (base is not None and base.requires_grad)):
         take_place(target, result)
     else:
@@ -198,7 +200,7 @@ class FillFunction(Function):
         self.value = value
 
     def forward(self, x):
-        return np.full(x.shape, self.value, x.dtype)
+        return broadcast_view(np.full((), self.value, x.dtype), x.shape)
 
     def backward(self, g):
         return g.new_zeros(g.shape)
