@@ -6,6 +6,7 @@
 enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
 enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_SMALL, CONV_COLUMNS };
 static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "small", "columns"};
+#define CONV_SMALL_PHASES 4 /* of a stride of 2 along two axes */
 #define CONV_COLUMNS_WIDTH 32 /* the widest kernel of the columns algorithm */
 enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
 
@@ -33,12 +34,16 @@ static int conv_plan_depthwise(const conv_geometry *s, int direction) {
     return s->stride[1] == 1 || (s->stride[1] == 2 && direction != CONV_ADJOINT);
 }
 
-/* Stride 1 along two axes, with a result of up to 256 points, that tiles of 2 x 8 points by 16 channels fill well. */
+/* Stride 1 or 2 along two axes, with a result of up to 256 points for each phase of the stride of the adjoint, and vectors that
+   its channels fill well. */
 static int conv_plan_small(const conv_geometry *s, int direction) {
     const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, channels = direction == CONV_ADJOINT ? s->C : s->O;
-    if (direction == CONV_WEIGHT || !conv_plan_plain(s) || result[1] * result[2] > 256) return 0;
-    const int64_t computed = conv_round_up(channels, 16) * conv_round_up(result[1], 2) * conv_round_up(result[2], 8);
-    return 10 * channels * result[1] * result[2] >= 8 * computed;
+    const int64_t stride = s->stride[1], step = direction == CONV_ADJOINT ? stride : 1;
+    if (s->groups != 1 || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 || s->padding[0] != 0) return 0;
+    if (stride != s->stride[2] || stride > 2 || s->dilation[1] != 1 || s->dilation[2] != 1) return 0;
+    const int64_t height = (result[1] + step - 1) / step, width = (result[2] + step - 1) / step;
+    if (direction == CONV_WEIGHT || height * width > 256 || (height * width < 16 && s->N < 64)) return 0;
+    return 10 * channels * width >= 7 * conv_round_up(channels, 16) * conv_round_up(width, width > 2 ? 4 : 2);
 }
 
 /* An image that has at least half as many points again as the output, columns that fit in a cache, and enough to sum up in a
