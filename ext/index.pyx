@@ -17,7 +17,7 @@ cnp.import_array()
 cdef extern from "index_rows.h" nogil:
     int64_t mg_places(uint8_t *mask, int64_t n, int64_t *places)
     int64_t mg_count(uint8_t *mask, int64_t n)
-    int64_t mg_first_outside(int64_t *at, int64_t n, int64_t size)
+    int mg_copy_inside(int64_t *at, int64_t *to, int64_t n, int64_t size, int threads)
     void mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
     void mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
     void mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
@@ -31,13 +31,16 @@ cdef extern from "index_rows.h" nogil:
                        int threads)
 
 
-def first_outside(cnp.ndarray index, int64_t size) -> int:
-    """Where in a contiguous int64 array the first element is that is not in [0, size), -1 if all are."""
+def checked(cnp.ndarray index, int64_t size):
+    """A copy of a contiguous int64 array, None if there is an element that is not in [0, size)."""
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(index), cnp.PyArray_DIMS(index), cnp.NPY_INT64)
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
-    cdef int64_t n = cnp.PyArray_SIZE(index), found
+    cdef int64_t *to = <int64_t *> cnp.PyArray_DATA(out)
+    cdef int64_t n = cnp.PyArray_SIZE(index)
+    cdef int threads = plan_threads(n), inside
     with nogil:
-        found = mg_first_outside(at, n, size)
-    return found
+        inside = mg_copy_inside(at, to, n, size, threads)
+    return out if inside else None
 
 
 def places(cnp.ndarray mask):

@@ -19,6 +19,8 @@ cdef extern from "loss.h" nogil:
     void cross_entropy_backward_c "cross_entropy_backward"(...)
     void nll_forward_c "nll_forward"(...)
     void nll_backward_c "nll_backward"(...)
+    void log_sum_exp_c "log_sum_exp"(...)
+    void multilabel_margin_c "multilabel_margin"(...)
     void squared_error_c "squared_error"(...)
     void scaled_difference_c "scaled_difference"(...)
     void c_absolute_error "absolute_error"(...)
@@ -26,13 +28,6 @@ cdef extern from "loss.h" nogil:
     void c_huber_error "huber_error"(...)
     void c_huber_error_gradient "huber_error_gradient"(...)
     const int LOSS_MEAN_SEGMENT
-
-
-cdef inline const floating* data(const floating[::1] x) noexcept nogil:
-    """The first element's address, NULL for None and for an empty array."""
-    if x is None or x.shape[0] == 0:
-        return NULL
-    return &x[0]
 
 
 def softmax_forward(const floating[:, :, ::1] x, floating[:, :, ::1] out, bint logarithm):
@@ -54,12 +49,13 @@ def softmax_backward(const floating[:, :, ::1] g, const floating[:, :, ::1] y, f
                            plan_threads(outer * n * inner))
 
 
-def find_bad_target(const int64_t[::1] target, int64_t classes, int64_t ignore):
-    """The position of the first target that is neither in [0, classes) nor `ignore`, -1 if there is none."""
-    cdef int64_t i, count = target.shape[0], found = -1
+def find_bad_target(cnp.ndarray target, int64_t classes, int64_t ignore):
+    """The position of the first target, in order, that is neither in [0, classes) nor `ignore`, -1 if there is none."""
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
+    cdef int64_t i, count = cnp.PyArray_SIZE(target), found = -1
     with nogil:
         for i in range(count):
-            if (target[i] < 0 or target[i] >= classes) and target[i] != ignore:
+            if (t[i] < 0 or t[i] >= classes) and t[i] != ignore:
                 found = i
                 break
     return found
@@ -132,32 +128,76 @@ def cross_entropy_backward(cnp.ndarray g, double scale, cnp.ndarray x, cnp.ndarr
                 <double *> cnp.PyArray_DATA(gx), N, C, D)
 
 
-def nll_forward(const floating[:, :, ::1] x, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
-                floating[::1] losses):
+def nll_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, cnp.ndarray losses):
     """losses = -weight[t] x[n, t, d], 0 where t is `ignore`. Returns the sums of the losses and of the weights that count."""
-    cdef int64_t N = x.shape[0], C = x.shape[1], D = x.shape[2]
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = cnp.PyArray_DIM(x, 2)
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
+    cdef void *to = cnp.PyArray_DATA(losses)
     cdef double[2] totals
-    cdef const floating *w = data(weight)
     totals[0] = totals[1] = 0
     if N * D == 0:
         return 0.0, 0.0
     if C == 0:
-        losses[:] = 0
+        losses.fill(0)
         return 0.0, 0.0
     with nogil:
-        nll_forward_c(&x[0, 0, 0], &target[0], w, ignore, &losses[0], &totals[0], N, C, D)
+        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+            nll_forward_c(<const float *> source, t, <const float *> w, ignore, <float *> to, &totals[0], N, C, D)
+        else:
+            nll_forward_c(<const double *> source, t, <const double *> w, ignore, <double *> to, &totals[0], N, C, D)
     return totals[0], totals[1]
 
 
-def nll_backward(const floating[::1] g, double scale, const int64_t[::1] target, const floating[::1] weight, int64_t ignore,
-                 floating[:, :, ::1] gx):
+def nll_backward(cnp.ndarray g, double scale, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, cnp.ndarray gx) -> None:
     """Writes -weight[t] g scale to gx[n, t, d], which the caller has zeroed; g has one element, or one a position."""
-    cdef int64_t N = gx.shape[0], C = gx.shape[1], D = gx.shape[2], step = 1 if g.shape[0] > 1 else 0
-    cdef const floating *w = data(weight)
+    cdef int64_t N = cnp.PyArray_DIM(gx, 0), C = cnp.PyArray_DIM(gx, 1), D = cnp.PyArray_DIM(gx, 2)
+    cdef int64_t step = 1 if cnp.PyArray_SIZE(g) > 1 else 0
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
+    cdef const void *along = cnp.PyArray_DATA(g)
+    cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
+    cdef void *to = cnp.PyArray_DATA(gx)
     if N * C * D == 0:
         return
     with nogil:
-        nll_backward_c(&g[0], step, scale, &target[0], w, ignore, &gx[0, 0, 0], N, C, D)
+        if cnp.PyArray_TYPE(gx) == cnp.NPY_FLOAT32:
+            nll_backward_c(<const float *> along, step, scale, t, <const float *> w, ignore, <float *> to, N, C, D)
+        else:
+            nll_backward_c(<const double *> along, step, scale, t, <const double *> w, ignore, <double *> to, N, C, D)
+
+
+def log_sum_exp(cnp.ndarray x, int64_t n):
+    """log(sum(exp(x))) over the last n elements at a time of a contiguous x, as a vector; n > 0."""
+    cdef int64_t rows = cnp.PyArray_SIZE(x) // n
+    cdef cnp.ndarray out = empty_array((rows,), x.dtype)
+    cdef int threads = plan_threads(rows * n)
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+            log_sum_exp_c(<const float *> source, <float *> to, rows, n, threads)
+        else:
+            log_sum_exp_c(<const double *> source, <double *> to, rows, n, threads)
+    return out
+
+
+def multilabel_margin(cnp.ndarray x, cnp.ndarray target):
+    """(losses (N), their derivatives (N, C)) of x (N, C) and int64 targets (N, C), checked; both are contiguous."""
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1)
+    cdef cnp.ndarray losses = empty_array((N,), x.dtype), slopes = empty_array((N, C), x.dtype), others = empty_array((N, C), x.dtype)
+    cdef int threads = plan_threads(N * C * C // 4)
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
+    cdef void *scratch = cnp.PyArray_DATA(others)
+    cdef void *to = cnp.PyArray_DATA(losses)
+    cdef void *along = cnp.PyArray_DATA(slopes)
+    with nogil:
+        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+            multilabel_margin_c(<const float *> source, t, <float *> scratch, <float *> to, <float *> along, N, C, threads)
+        else:
+            multilabel_margin_c(<const double *> source, t, <double *> scratch, <double *> to, <double *> along, N, C, threads)
+    return losses, slopes
 
 
 cpdef double squared_error(cnp.ndarray x, cnp.ndarray y) except? -1:

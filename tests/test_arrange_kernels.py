@@ -32,6 +32,35 @@ def test_copies_of_any_layout(largest):
         np.testing.assert_array_equal(out, x)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_copies_that_are_cut_into_pieces(dtype):
+    x = np.random.default_rng(0).integers(0, 100, (3, 150_001)).astype(dtype)
+    for view in (x, x[:, ::-1], x[:, ::2], x[::-1, 1:], x[0], x[0, ::-1], np.broadcast_to(x[:, :1], x.shape), x[:, :70_000]):
+        np.testing.assert_array_equal(arrange.copied(view), view)
+
+
+def test_a_copy_between_arrays_that_overlap_reads_before_it_writes():
+    for step in (1, -1):
+        x = np.arange(1000, dtype=np.float32)
+        arrange.copy_into(x[1:], x[:-1][::step])
+        np.testing.assert_array_equal(x[1:], np.arange(999)[::step])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int16, np.bool_])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_join(dtype, axis):
+    rng = np.random.default_rng(0)
+    parts = []
+    for size in (3, 0, 1, 70):
+        shape = [5, 41, 6]
+        shape[axis] = size
+        parts.append(rng.integers(0, 2, shape[::-1]).astype(dtype).T)
+    expected = np.concatenate(parts, axis)
+    out = np.empty(expected.shape, dtype)
+    arrange.join(out, tuple(parts), axis)
+    np.testing.assert_array_equal(out, expected)
+
+
 def test_copies_only_between_equals():
     with pytest.raises(ValueError, match="copy_into"):
         arrange.copy_into(np.zeros((2, 3)), np.zeros((3, 2)))

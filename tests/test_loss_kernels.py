@@ -120,6 +120,35 @@ def test_nll(dtype, shape):
     assert_near(gx, -0.5 * coefficient * g.reshape(shape[0], 1, shape[2]), dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 3, 40, 9000])
+def test_log_sum_exp(dtype, n):
+    x = (np.random.default_rng(n).standard_normal((6, n)) * 30).astype(dtype)
+    x[1], x[2, 0], x[3, -1], x[4, 0] = -np.inf, np.inf, np.nan, -np.inf
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = np.logaddexp.reduce(x.astype(np.float64), axis=1)
+    np.testing.assert_allclose(loss.log_sum_exp(x, n), expected, rtol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(5, 7), (40, 100), (3, 1), (0, 4)])
+def test_multilabel_margin(dtype, shape):
+    rng = np.random.default_rng(shape[1])
+    x, target = rng.standard_normal(shape).astype(dtype), rng.integers(-1, shape[1], shape)
+    losses, slopes = loss.multilabel_margin(x, target)
+    expected, derivatives = np.zeros(shape[0]), np.zeros(shape)
+    for n, (row, classes) in enumerate(zip(x.astype(np.float64), target.tolist(), strict=True)):
+        chosen = classes[: classes.index(-1)] if -1 in classes else classes
+        for t in chosen:
+            for i in set(range(shape[1])) - set(chosen):
+                if 1 - row[t] + row[i] > 0:
+                    expected[n] += (1 - row[t] + row[i]) / shape[1]
+                    derivatives[n, i] += 1 / shape[1]
+                    derivatives[n, t] -= 1 / shape[1]
+    assert_near(losses, expected, dtype)
+    assert_near(slopes, derivatives, dtype)
+
+
 def test_find_bad_target():
     good = np.array([0, 4, -100, 2])
     assert loss.find_bad_target(good, 5, -100) == -1

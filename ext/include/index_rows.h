@@ -9,17 +9,18 @@
 #define MG_INDEX_SPAN 4096
 #define MG_INDEX_THREADS _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
 
-/* Where the first index is that is not in [0, size), -1 if all are. */
-static int64_t mg_first_outside(const int64_t *at, int64_t n, int64_t size) {
+/* Copies n indices; whether all are in [0, size). */
+static int mg_copy_inside(const int64_t *at, int64_t *to, int64_t n, int64_t size, int threads) {
+    uint64_t outside = 0;
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static) reduction(| : outside)")
     for (int64_t start = 0; start < n; start += MG_INDEX_SPAN) {
         const int64_t stop = n - start < MG_INDEX_SPAN ? n : start + MG_INDEX_SPAN;
-        uint64_t outside = 0;
-        for (int64_t i = start; i < stop; i++) outside |= (uint64_t)at[i] | (uint64_t)(size - 1 - at[i]);
-        if (outside >> 63)
-            for (int64_t i = start; i < stop; i++)
-                if (at[i] < 0 || at[i] >= size) return i;
+        for (int64_t i = start; i < stop; i++) {
+            to[i] = at[i];
+            outside |= (uint64_t)at[i] | (uint64_t)(size - 1 - at[i]);
+        }
     }
-    return -1;
+    return !(outside >> 63);
 }
 
 /* Writes the places of the nonzero bytes (0 or 1) of a mask, in order, and gives their number; `places` has room for one more. No branch
@@ -98,6 +99,8 @@ static void mg_take_rows(const char *x, const int64_t *at, char *out, int64_t ou
             const REAL *from = source + o * count * inner;                                                              \
             const int64_t *places = at + o * count * inner;                                                             \
             REAL *to = table + o * size * inner;                                                                        \
+            if (inner == 1 && add) { for (int64_t i = 0; i < count; i++) to[places[i]] += from[i]; continue; }          \
+            if (inner == 1) { for (int64_t i = 0; i < count; i++) to[places[i]] = from[i]; continue; }                  \
             for (int64_t i = 0; i < count * inner; i += inner)                                                          \
                 for (int64_t k = 0; k < inner; k++) {                                                                   \
                     REAL *element = to + places[i + k] * inner + k;                                                     \

@@ -373,6 +373,49 @@ static void NAME(nll_backward)(const REAL *g, int64_t g_step, double scale, cons
         }
 }
 
+/* ---- log sum exp ---------------------------------------------------------------------------------------------------------- */
+
+/* out[r] = log(sum(exp(x[r, :]))) of rows of n, exponents taken of x - max unless the largest is infinite. */
+static void NAME(log_sum_exp)(const REAL *x, REAL *out, int64_t rows, int64_t n, int threads) {
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+    for (int64_t r = 0; r < rows; r++) {
+        const REAL *row = x + r * n, largest = NAME(row_max)(row, n), m = isfinite(largest) ? largest : 0;
+        out[r] = (REAL)log(NAME(row_exp_sum)(row, m, 0, n)) + m;
+    }
+}
+
+/* ---- multi-label margin --------------------------------------------------------------------------------------------------- */
+
+/* losses[n] = the sum of max(0, 1 - x[n, t] + x[n, i]) / C over the targets t before the row's first negative one and the classes i that
+   are not among them, slopes (N, C) its derivatives; others (N, C) is scratch. */
+static void NAME(multilabel_margin)(const REAL *x, const int64_t *target, REAL *others, REAL *losses, REAL *slopes, int64_t N,
+                                    int64_t C, int threads) {
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+    for (int64_t n = 0; n < N; n++) {
+        const REAL *row = x + n * C;
+        const int64_t *t = target + n * C;
+        REAL *other = others + n * C, *slope = slopes + n * C;
+        double total = 0;
+        for (int64_t i = 0; i < C; i++) { other[i] = 1; slope[i] = 0; }
+        for (int64_t j = 0; j < C && t[j] >= 0; j++) other[t[j]] = 0;
+        for (int64_t j = 0; j < C && t[j] >= 0; j++) {
+            const REAL rest = 1 - row[t[j]];
+            REAL sum = 0, count = 0;
+            _Pragma("omp simd reduction(+ : sum, count)")
+            for (int64_t i = 0; i < C; i++) {
+                const REAL z = rest + row[i], one = (z > 0) & (other[i] > 0) ? 1 : 0;
+                sum += one > 0 ? z : 0;
+                count += one;
+                slope[i] += one;
+            }
+            total += sum;
+            slope[t[j]] -= count;
+        }
+        losses[n] = (REAL)(total / (double)C);
+        for (int64_t i = 0; i < C; i++) slope[i] /= (REAL)C;
+    }
+}
+
 /* ---- squared error ------------------------------------------------------------------------------------------------------- */
 
 /* partial[b] = sum of (x - y)^2 over the b-th LOSS_MEAN_SEGMENT elements. */

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import index as kernels
-from minigrad._ext.arrange import converted, copied
+from minigrad._ext.arrange import copied
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
@@ -380,9 +380,10 @@ def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[in
             f"Index tensor must have the same number of dimensions as input tensor ({name}): got {index.ndim} and {input.ndim}"
         )
     size = input._array.shape[dim] if input.ndim else 1
-    positions = converted(index._array, np.dtype(np.int64))
-    if kernels.first_outside(positions, size) >= 0:
-        worst = positions.max() if positions.max() >= size else positions.min()
+    given = np.asarray(index._array, np.int64, order="C")
+    positions = kernels.checked(given, size)
+    if positions is None:
+        worst = given.max() if given.max() >= size else given.min()
         raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
     return dim, positions
 
@@ -533,8 +534,8 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tu
     if index.dtype not in (_dtype.int64, _dtype.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
-    positions = converted(index._array.reshape(-1), np.dtype(np.int64))
-    if kernels.first_outside(positions, size) >= 0:
+    positions = kernels.checked(np.asarray(index._array, np.int64, order="C").reshape(-1), size)
+    if positions is None:
         raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
     return dim, positions
 

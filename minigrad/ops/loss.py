@@ -15,7 +15,7 @@ from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
 from minigrad.ops.elementwise import ClampGradFunction, clamp, clamp_min, exp, log, log1p, sign
 from minigrad.ops.reduce import sum
-from minigrad.ops.shape import cast, reshape
+from minigrad.ops.shape import cast, reshape, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -134,9 +134,9 @@ def log_softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> T
 
 def find_bad_target(target: np.ndarray, classes: int, ignore: int) -> int | None:
     """The first target that is neither a class nor `ignore`, None if all are good."""
-    flat = np.ascontiguousarray(target).reshape(-1)
-    position = kernels.find_bad_target(flat, classes, ignore)
-    return None if position < 0 else int(flat[position])
+    ordered = np.ascontiguousarray(target)
+    position = kernels.find_bad_target(ordered, classes, ignore)
+    return None if position < 0 else int(ordered.flat[position])
 
 
 class _Target:
@@ -273,6 +273,25 @@ class NllLossAdjointFunction(Function):
 def nll_loss(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> Tensor:
     """-weight[t] x[t] of the log probabilities x; all arguments have been checked, x and weight have one dtype."""
     return apply(NllLossFunction(_target(target, weight, ignore, reduction)), x)
+
+
+class MultilabelMarginLossFunction(Function):
+    """Of each row of x (N, C): see functional.multilabel_margin_loss. Made of straight pieces: the slopes are a cache of x's."""
+
+    def __init__(self, classes):
+        self.classes = classes
+
+    def forward(self, x):
+        losses, self.slopes = kernels.multilabel_margin(np.ascontiguousarray(x), self.classes)
+        return losses
+
+    def backward(self, g):
+        return unsqueeze(g, 1) * from_array(self.slopes)
+
+
+def multilabel_margin_loss(x: Tensor, classes: np.ndarray) -> Tensor:
+    """The loss of each row of x (N, C) and int64 classes (N, C), which have been checked: a row's first -1 ends it."""
+    return apply(MultilabelMarginLossFunction(np.ascontiguousarray(classes)), x)
 
 
 def _target(target: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> _Target:

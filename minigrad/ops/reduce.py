@@ -11,11 +11,12 @@ import numpy as np
 
 from minigrad import _dtype, return_types
 from minigrad._arguments import accepts_axis, normalize_dim, normalize_dims
+from minigrad._ext import arrange, hot, index, scan
 from minigrad._ext import elementwise as functions
-from minigrad._ext import hot, index, scan
 from minigrad._ext import reduce as kernels
 from minigrad._ext import sort as sorting
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.loss import log_sum_exp
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
 from minigrad.ops import elementwise
@@ -265,10 +266,10 @@ class LogSumExpFunction(Function):
         self.shape = x.shape
         if x.size == 0:
             return functions.log(kernels.sum(x, self.dims, self.keepdim))
-        largest = kernels.amax(x, self.dims, True)
-        largest[~np.isfinite(largest)] = 0
-        total = functions.log(kernels.sum(functions.exp(functions.sub(x, largest)), self.dims, True)) + largest
-        return np.asarray(total if self.keepdim else total.squeeze(self.dims))
+        order = [axis for axis in range(x.ndim) if axis not in self.dims]
+        shape = tuple(1 if axis in self.dims else n for axis, n in enumerate(x.shape) if self.keepdim or axis in order)
+        rows = np.ascontiguousarray(x if self.dims[:1] == (len(order),) else arrange.copied(x.transpose(*order, *self.dims)))
+        return log_sum_exp(rows, math.prod(x.shape[axis] for axis in self.dims)).reshape(shape)
 
     def backward(self, g, x, out):
         safe = where(elementwise.eq(out, -math.inf), 0.0, out)

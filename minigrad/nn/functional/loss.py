@@ -467,17 +467,13 @@ def multilabel_margin_loss(
         raise RuntimeError(f"inconsistent target size: {list(target._array.shape)} for input of size: {list(shape)}")
     if target.dtype.name != "int64":
         raise RuntimeError(f"expected scalar type Long but found {_torch_name(target)}")
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"\"multilabel_margin_loss\" not implemented for '{_torch_name(input)}': pass float scores")
     N, C = (1, *shape) if len(shape) == 1 else shape or (1, 1)
     classes = target._array.reshape(N, C)
-    if classes.size and (classes.min() < -1 or classes.max() >= C):
+    if ops.find_bad_target(classes, C, -1) is not None:
         raise RuntimeError(f"argument #2 'target' is out of range: multilabel_margin_loss has {C} classes, -1 ends a row")
-    counted = np.cumprod(classes >= 0, axis=1).astype(bool)  # (N, T): before the first -1
-    chosen = np.where(counted, classes, 0)
-    hot = ((chosen[:, :, None] == np.arange(C)) & counted[:, :, None]).any(1)  # (N, C): the sample's classes
-    pairs = counted[:, :, None] & ~hot[:, None, :]  # (N, T, C)
-    x = reshape(input, N, C)
-    loss = clamp_min(unsqueeze(x, 1) - unsqueeze(gather(x, 1, from_array(chosen)), 2) + 1, 0)
-    loss = sum_over(loss * ops.constant_like(pairs, x), (1, 2)) / C
+    loss = ops.multilabel_margin_loss(reshape(input, N, C), classes.copy())
     return ops.mean_or_sum(reshape(loss, shape[:-1]) if reduction == "none" else loss, reduction)
 
 
