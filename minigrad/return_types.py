@@ -13,63 +13,49 @@ class _Printed:
         return f"minigrad.return_types.{type(self).__name__}(\n{fields})"
 
 
-class max(_Printed, namedtuple("max", ("values", "indices"))):
+class _Selected(_Printed, namedtuple("_Selected", ("values", "indices"))):
     """(values, indices)"""
 
     __slots__ = ()
 
 
-class min(_Printed, namedtuple("min", ("values", "indices"))):
-    """(values, indices)"""
-
+class max(_Selected):
     __slots__ = ()
 
 
-class sort(_Printed, namedtuple("sort", ("values", "indices"))):
-    """(values, indices)"""
-
+class min(_Selected):
     __slots__ = ()
 
 
-class topk(_Printed, namedtuple("topk", ("values", "indices"))):
-    """(values, indices)"""
-
+class sort(_Selected):
     __slots__ = ()
 
 
-class median(_Printed, namedtuple("median", ("values", "indices"))):
-    """(values, indices)"""
-
+class topk(_Selected):
     __slots__ = ()
 
 
-class nanmedian(_Printed, namedtuple("nanmedian", ("values", "indices"))):
-    """(values, indices)"""
-
+class median(_Selected):
     __slots__ = ()
 
 
-class mode(_Printed, namedtuple("mode", ("values", "indices"))):
-    """(values, indices)"""
-
+class nanmedian(_Selected):
     __slots__ = ()
 
 
-class kthvalue(_Printed, namedtuple("kthvalue", ("values", "indices"))):
-    """(values, indices)"""
-
+class mode(_Selected):
     __slots__ = ()
 
 
-class cummax(_Printed, namedtuple("cummax", ("values", "indices"))):
-    """(values, indices)"""
-
+class kthvalue(_Selected):
     __slots__ = ()
 
 
-class cummin(_Printed, namedtuple("cummin", ("values", "indices"))):
-    """(values, indices)"""
+class cummax(_Selected):
+    __slots__ = ()
 
+
+class cummin(_Selected):
     __slots__ = ()
 
 
