@@ -204,11 +204,23 @@ def _stayed(shape: tuple[int, ...], index: tuple) -> Tensor:
     return from_array(np.asarray(owner[index] == writers))
 
 
+def _is_plain_slice(item: object) -> bool:
+    """Whether it is a slice that needs no conversion and no check."""
+    return (
+        type(item) is slice
+        and (item.step is None or (type(item.step) is int and item.step > 0))
+        and (item.start is None or type(item.start) is int)
+        and (item.stop is None or type(item.stop) is int)
+    )
+
+
 def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
     """The index as a tuple that numpy understands, and whether it is basic (so that the result is a view)."""
     if isinstance(index, list) and index and not any(isinstance(i, (slice, type(None), type(Ellipsis))) for i in index):
         index = (np.asarray([i.item() if isinstance(i, TensorBase) else i for i in index]),)
     items = index if isinstance(index, tuple) else (index,)
+    if len(items) <= input.ndim and all(map(_is_plain_slice, items)):
+        return items, True
     out, basic = [], True
     for item in items:
         if isinstance(item, TensorBase):

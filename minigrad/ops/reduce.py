@@ -148,17 +148,18 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: _d
 
 
 class ProdFunction(Function):
-    """The product along one dimension, kept. d prod = g times the product of the other elements."""
+    """The product along one dimension. d prod = g times the product of the other elements."""
 
-    def __init__(self, dim):
-        self.dim = dim
+    def __init__(self, dim, keepdim):
+        self.dim, self.keepdim = dim, keepdim
 
     def forward(self, x):
         if x.dtype.kind == "f":
-            return kernels.prod(x, (self.dim,), True)
-        return np.prod(x, axis=self.dim, keepdims=True, dtype=x.dtype)
+            return kernels.prod(x, (self.dim,), self.keepdim)
+        return np.asarray(np.prod(x, axis=self.dim, keepdims=self.keepdim, dtype=x.dtype))
 
     def backward(self, g, x, out):
+        g, out = (_spread(t, x._array.shape, (self.dim,), self.keepdim) for t in (g, out))
         if x._array.all():
             return g * out / x
         return g * _product_of_others(x, self.dim)
@@ -178,14 +179,14 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     """The product of all elements, or along one dimension; of integers as int64."""
     x = _accumulated(input, dtype)
     if dim is None:
-        return reshape(apply(ProdFunction(0), flatten(x)), (1,) * x.ndim if keepdim else ())
+        total = apply(ProdFunction(0, False), flatten(x))
+        return reshape(total, (1,) * x.ndim) if keepdim else total
     if not isinstance(dim, int):
         raise TypeError(f"prod(): argument 'dim' must be int, not {type(dim).__name__}")
     axis = normalize_dim(dim, x.ndim)
     if x.ndim == 0:
-        return reshape(apply(ProdFunction(0), reshape(x, (1,))), ())
-    out = apply(ProdFunction(axis), x)
-    return out if keepdim else reshape(out, x.shape[:axis] + x.shape[axis + 1 :])
+        return apply(ProdFunction(0, False), reshape(x, (1,)))
+    return apply(ProdFunction(axis, keepdim), x)
 
 
 class CumsumFunction(Function):
