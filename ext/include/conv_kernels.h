@@ -22,7 +22,16 @@ MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int
         for (; j + LANES < n; j += LANES)
             *(VECTOR *)(row + j) =
                 __builtin_shuffle(*(const VECTOR *)(source + 2 * j), *(const VECTOR *)(source + 2 * j + LANES), even);
+#if ISA_LEVEL == 4
+        if (j < n) {
+            const int64_t reach = 2 * (n - j) - 1; /* elements up to the last one that is taken */
+            const VECTOR low = NAME(gemm_load)(source + 2 * j, conv_min(reach, LANES));
+            const VECTOR high = reach > LANES ? NAME(gemm_load)(source + 2 * j + LANES, reach - LANES) : low;
+            NAME(gemm_store)(row + j, __builtin_shuffle(low, high, even), n - j);
+        }
+#else
         for (; j < n; j++) row[j] = source[2 * j];
+#endif
     } else
         for (; j < n; j++) row[j] = source[j * step];
 }

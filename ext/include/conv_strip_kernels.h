@@ -400,8 +400,14 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
     conv_start_tiles(t, c_block);
     while ((c_block * t->channel > CONV_STRIP / 2 || conv_points(t) * o_block > CONV_STRIP / 2) &&
            conv_halve(t, 64, c_block)) {}
-    const int64_t units = s.N * conv_tiles(t), own_jobs = s.groups * c_blocks * o_blocks;
-    const int64_t wanted = s.N * out * s.O * K < CONV_LARGE ? 1 : 2 * CONV_JOBS;
+    const int64_t own_jobs = s.groups * c_blocks * o_blocks, wanted = s.N * out * s.O * K < CONV_LARGE ? 1 : 2 * CONV_JOBS;
+    /* Small images of two axes share a tile, each of them a plane of it, so that the sums in registers are long. */
+    while (conv_tiles(t) == 1 && s.out[0] == 1 && t->images * out < 128 && 2 * t->images * wanted <= s.N * own_jobs &&
+           2 * c_block * t->channel <= CONV_STRIP / 2 && 2 * t->images * out * o_block <= CONV_STRIP / 2) {
+        t->images *= 2;
+        conv_measure(t, c_block);
+    }
+    const int64_t units = (s.N + t->images - 1) / t->images * conv_tiles(t);
     const int64_t pieces = own_jobs < wanted ? conv_min(units, (wanted + own_jobs - 1) / own_jobs) : 1;
     const int64_t part_size = s.groups * K * (by_points ? O : wide);
 
@@ -409,7 +415,8 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
     int64_t *offset = conv_take(&arena, c_block * kernel * sizeof(int64_t));
     REAL *part = conv_take(&arena, pieces * part_size * sizeof(REAL));
     const int64_t strip_bytes = conv_round_up((c_block * t->channel + 2 * LANES) * sizeof(REAL), 64);
-    const int64_t packed = by_points ? t->tile[0] * t->tile[1] * conv_round_up(t->tile[2], LANES) : conv_points(t) * o_block;
+    const int64_t packed =
+        t->images * (by_points ? t->tile[0] * t->tile[1] * conv_round_up(t->tile[2], LANES) : conv_points(t) * o_block);
     const int64_t packed_bytes = conv_round_up(packed * sizeof(REAL), 64);
     const int64_t sums_bytes = conv_round_up(by_points ? O * kernel * LANES * sizeof(REAL) : 0, 64);
     const int64_t each = strip_bytes + packed_bytes + sums_bytes;
@@ -436,24 +443,27 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                 for (int64_t k = c0 * kernel; k < c0 * kernel + taps; k++)
                     for (int64_t o = o0; o < o0 + conv_min(o_block, wide - o0); o++) sum[k * wide + o] = 0;
             for (int64_t u = units * piece / pieces; u < units * (piece + 1) / pieces; u++) {
-                const int64_t n = u / conv_tiles(t);
+                const int64_t n = u / conv_tiles(t) * t->images, images = conv_min(t->images, s.N - n);
                 int64_t m[3], a[3];
                 conv_tile(t, u % conv_tiles(t), m, a);
-                NAME(conv_fill_strip)(strip, x + (n * s.C + group * C + c0) * image, image, 0, c_size, 1, t, s.image, m, a);
-                const int64_t points = a[0] * a[1] * a[2], line = t->length[2], plane = t->length[1] * line;
+                NAME(conv_fill_strip)(strip, x + (n * s.C + group * C + c0) * image, image, s.C * image, c_size, images, t,
+                                      s.image, m, a);
+                const int64_t planes = images * a[0], points = planes * a[1] * a[2], line = t->length[2];
+                const int64_t plane = t->images > 1 ? t->plane : t->length[1] * line;
+                const int64_t g_plane = t->images > 1 ? s.O * out : s.out[1] * s.out[2];
                 const REAL *tile_g = g + (n * s.O + group * O + o0) * out + (m[0] * s.out[1] + m[1]) * s.out[2] + m[2];
                 if (by_points) {
                     for (int64_t o = 0; o < o_size; o++) {
                         REAL *to = rows;
-                        for (int64_t d = 0; d < a[0]; d++)
+                        for (int64_t d = 0; d < planes; d++)
                             for (int64_t h = 0; h < a[1]; h++, to += conv_round_up(a[2], LANES)) {
-                                const REAL *from = tile_g + o * out + (d * s.out[1] + h) * s.out[2];
+                                const REAL *from = tile_g + o * out + d * g_plane + h * s.out[2];
                                 for (int64_t j = 0; j < a[2]; j++) to[j] = from[j];
                                 for (int64_t j = a[2]; j < conv_round_up(a[2], LANES); j++) to[j] = 0;
                             }
                         for (int64_t k = 0; k < kernel; k += 8)
                             NAME(conv_weight_lines_table)[conv_min(8, kernel - k)](
-                                strip, offset + k, rows, a[0], plane, a[1], line, a[2], sums + (o * kernel + k) * LANES);
+                                strip, offset + k, rows, planes, plane, a[1], line, a[2], sums + (o * kernel + k) * LANES);
                     }
                     continue;
                 }
@@ -463,8 +473,8 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                 for (int64_t o = 0; o < o_size; o += LANES) {
                     const int64_t pair = o / (2 * LANES) * 2 * LANES, lanes = o_size - pair > LANES ? 2 * LANES : LANES;
                     REAL *to = rows + pair * points + o - pair;
-                    for (int64_t i = 0; i < a[0] * a[1]; i += joined, to += run * lanes)
-                        NAME(conv_turn_rows)(to, lanes, tile_g + o * out + (i / a[1] * s.out[1] + i % a[1]) * s.out[2], out,
+                    for (int64_t i = 0; i < planes * a[1]; i += joined, to += run * lanes)
+                        NAME(conv_turn_rows)(to, lanes, tile_g + o * out + i / a[1] * g_plane + i % a[1] * s.out[2], out,
                                              conv_min(LANES, o_size - o), run);
                 }
                 const int64_t blocks = (taps + CONV_ROWS - 1) / CONV_ROWS, size = (taps + blocks - 1) / blocks;
@@ -472,7 +482,7 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                     const int vectors = o_size - o > LANES ? 2 : 1;
                     for (int64_t k = 0; k < taps; k += size)
                         NAME(conv_weight_micro_table)[conv_min(size, taps - k)](
-                            vectors, strip, offset + k, rows + o * points, a[0], plane, a[1], line, a[2],
+                            vectors, strip, offset + k, rows + o * points, planes, plane, a[1], line, a[2],
                             sum + (c0 * kernel + k) * wide + o0 + o, wide);
                 }
             }
@@ -484,15 +494,32 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                         sum[(c0 * kernel + k) * O + o] = total;
                     }
         }
-        const int64_t width = by_points ? O : wide;
+        if (by_points) {
 #pragma omp for schedule(static)
-        for (int64_t o = 0; o < s.O; o++)
-            for (int64_t k = 0; k < K; k++) {
-                REAL total = 0;
-                for (int64_t piece = 0; piece < pieces; piece++)
-                    total += part[piece * part_size + (o / O * K + k) * width + o % O];
-                gw[o * K + k] = total;
+            for (int64_t o = 0; o < s.O; o++)
+                for (int64_t k = 0; k < K; k++) {
+                    REAL total = 0;
+                    for (int64_t piece = 0; piece < pieces; piece++)
+                        total += part[piece * part_size + (o / O * K + k) * O + o % O];
+                    gw[o * K + k] = total;
+                }
+        } else {
+            const int64_t k_blocks = (K + LANES - 1) / LANES;
+#pragma omp for schedule(static)
+            for (int64_t job = 0; job < s.groups * (wide / LANES) * k_blocks; job++) { /* LANES x LANES at a time, turned */
+                const int64_t k = job % k_blocks * LANES, o = job / k_blocks % (wide / LANES) * LANES;
+                const int64_t group = job / k_blocks / (wide / LANES), here = conv_min(LANES, K - k);
+                VECTOR r[LANES];
+                for (int64_t i = 0; i < LANES; i++) {
+                    r[i] = (VECTOR){0};
+                    for (int64_t piece = 0; piece < pieces && i < here; piece++)
+                        r[i] += *(const VECTOR *)(part + piece * part_size + (group * K + k + i) * wide + o);
+                }
+                NAME(gemm_transpose)(r);
+                for (int64_t i = 0; i < conv_min(LANES, O - o); i++)
+                    NAME(gemm_store)(gw + (group * O + o + i) * K + k, r[i], here);
             }
+        }
     }
     return arena.used;
 }
