@@ -106,6 +106,24 @@ cdef cnp.ndarray sum_of_rows(cnp.ndarray x):
     return out
 
 
+cdef cnp.ndarray inner(cnp.ndarray x, cnp.ndarray y):
+    """The sum of x * y for two vectors, as a 0-d array: a row by a column."""
+    x, y = cnp.PyArray_GETCONTIGUOUS(x), cnp.PyArray_GETCONTIGUOUS(y)
+    cdef Operand row, column
+    cdef cnp.ndarray out = empty(0, cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    row.data, column.data = cnp.PyArray_DATA(x), cnp.PyArray_DATA(y)
+    row.batch = row.rows = column.batch = column.columns = 1
+    row.columns = column.rows = cnp.PyArray_SIZE(x)
+    row.by_batch = row.by_row = column.by_batch = 0
+    row.by_column = column.by_row = column.by_column = 1
+    with nogil:
+        if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT:
+            run[float](NULL, row, column, NULL, 0, 0, cnp.PyArray_DATA(out))
+        else:
+            run[double](NULL, row, column, NULL, 0, 0, cnp.PyArray_DATA(out))
+    return out
+
+
 def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
     """a @ b + bias, (M, K) @ (K, N) -> (M, N) or (B, M, K) @ (B, K, N) -> (B, M, N).
 

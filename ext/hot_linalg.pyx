@@ -6,7 +6,7 @@ difference is speed for small tensors.
 cimport numpy as cnp
 
 from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
-from minigrad._ext.gemm cimport product, sum_of_rows
+from minigrad._ext.gemm cimport inner, product, sum_of_rows
 
 cnp.import_array()
 
@@ -61,6 +61,16 @@ cdef class LinearFunction(Function):
         )
 
 
+cdef class DotFunction(Function):
+    """The sum of x * y: (K,), (K,) -> (). gx = g y, gy = g x."""
+    label = "DotBackward0"
+
+    cdef object run_backward(self, object g, bint create_graph):
+        self.check_saved()
+        x, y = self.saved
+        return (g * y if self.needs(0) else None, g * x if self.needs(1) else None)
+
+
 cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint transpose_y):
     """x' @ y', recorded if need be. Shapes and types agree."""
     if watching:
@@ -82,6 +92,23 @@ cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint tran
 def matmul(TensorBase x, TensorBase y, /):
     """x @ y for two matrices, or two batches of as many, of one float type, whose shapes agree."""
     return multiply(x, y, False, False)
+
+
+def dot(TensorBase x, TensorBase y, /):
+    """The sum of x * y for two vectors of one float type and length."""
+    if watching:
+        begin("dot", (x, y))
+    cdef TensorBase out = wrap(inner(x._array, y._array))
+    cdef object ex, ey
+    cdef DotFunction node
+    if grad_enabled() and (needs_grad(x) or needs_grad(y)):
+        node = DotFunction.__new__(DotFunction)
+        ex, ey = edge_of(x), edge_of(y)
+        node.keep(x if ey is not None else None, y if ex is not None else None)
+        attach(out, node, (ex, ey))
+    if watching:
+        end("dot", (x, y), out)
+    return out
 
 
 cdef inline bint is_matrix(object x, int typenum) noexcept:

@@ -95,7 +95,7 @@ def test_nan_and_inf_stay_where_they_belong(dtype):
 
 
 @pytest.mark.parametrize("size", [(1, 300, 300, 300), (1, 64, 784, 500), (1, 3000, 10, 300), (1, 1, 4000, 700), (1, 3000, 1, 900),
-                                  (9, 70, 90, 110)], ids=str)  # fmt: skip
+                                  (1, 1, 1, 70001), (1, 515, 97, 300), (9, 70, 90, 110)], ids=str)  # fmt: skip
 @pytest.mark.parametrize("layouts", ["nn", "nt", "tn"])
 def test_bits_do_not_depend_on_threads(size, layouts, dtype):
     rng = np.random.default_rng(3)

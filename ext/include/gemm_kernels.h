@@ -170,6 +170,10 @@ MG_INLINE void NAME(gemm_tile)(const int R, const int V, const int unit_row, int
     VECTOR sum[GEMM_ROWS][2];
     _Pragma("GCC unroll 16") for (int i = 0; i < R; i++)
         _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) sum[i][v] = (VECTOR){0};
+    _Pragma("GCC unroll 16") for (int i = 0; i < R; i++) { /* C arrives from memory while the sums are taken */
+        __builtin_prefetch(c + i * c_row, 1);
+        if (V == 2) __builtin_prefetch(c + i * c_row + LANES + width - 1, 1);
+    }
     for (int64_t k = 0; k < K; k++) {
         VECTOR y[2];
 #if ISA_LEVEL == 4
@@ -270,6 +274,27 @@ MG_INLINE void NAME(gemm_dot_tile)(const int R, int64_t columns, int64_t K, cons
         }
 }
 
+/* The sum of a[k] * b[k]: in eight vectors over blocks of fixed size, whose sums are added in order. */
+static REAL NAME(gemm_inner)(int64_t K, const REAL *a, const REAL *b) {
+    const int64_t block = 512 * LANES;
+    VECTOR total = {0};
+    for (int64_t first = 0; first < K; first += block) {
+        const int64_t end = K - first < block ? K : first + block;
+        VECTOR sum[8];
+        int64_t k = first;
+        _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) sum[i] = (VECTOR){0};
+        for (; k + 8 * LANES <= end; k += 8 * LANES)
+            _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++)
+                sum[i] += *(const VECTOR *)(a + k + i * LANES) * *(const VECTOR *)(b + k + i * LANES);
+        for (; k < end; k += LANES) {
+            const int64_t n = end - k < LANES ? end - k : LANES;
+            sum[0] += NAME(gemm_load)(a + k, n) * NAME(gemm_load)(b + k, n);
+        }
+        total += ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    }
+    return NAME(gemm_sum)(total);
+}
+
 /* C = A @ B + E with A[i * a_row + k] and B[k + j * b_col]. */
 static void NAME(gemm_dot)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t a_row, const REAL *B, int64_t b_col, REAL *C,
                            int64_t c_row, int64_t c_col, const REAL *E, int64_t e_row, int64_t e_col) {
@@ -325,6 +350,11 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
                                  int64_t b_row, int64_t b_col, REAL *C, int64_t c_row, const REAL *E, int64_t e_row,
                                  REAL *scratch) {
     if (M <= 0 || N <= 0) return;
+    if (M == 1 && N == 1 && a_col == 1 && b_row == 1) {
+        const REAL sum = NAME(gemm_inner)(K, A, B);
+        *C = E ? sum + *E : sum;
+        return;
+    }
     if (M == 1 && b_col == 1) {
         NAME(gemm_row)(N, K, A, a_col, B, b_row, C, E);
         return;

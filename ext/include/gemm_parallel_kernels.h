@@ -30,6 +30,7 @@ static void NAME(gemm)(int64_t batch, int64_t M, int64_t N, int64_t K, const REA
     /* An operand is packed anew for each block, so the tiles that a thread has side by side are one block to it: where that
        leaves every element's sum as it is, since no tile is so small that it is computed in a way of its own. */
     const int join = (m_tiles == 1 || (M - 1) % m_size >= GEMM_DOT_ROWS) && (n_tiles == 1 || (N - 1) % n_size > 0);
+    if (threads > batch * tiles) threads = (int)(batch * tiles);
     #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         REAL *const scratch = mg_thread_scratch(GEMM_SCRATCH * sizeof(REAL));

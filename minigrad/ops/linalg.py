@@ -1,4 +1,4 @@
-"""Matrix products and what is made of them. The two nodes that all rest on are compiled: ext/hot_linalg.pyx."""
+"""Matrix products and what is made of them. The nodes that all rest on are compiled: ext/hot_linalg.pyx."""
 
 from __future__ import annotations
 
@@ -94,7 +94,6 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return reshape(_product(input, unsqueeze(vec, 1)), rows)
 
 
-@named_node
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements: (K,), (K,) -> (). Raises RuntimeError unless shapes and dtypes agree."""
     _check_tensors("dot", input, tensor)
@@ -108,7 +107,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
         )
     if input.dtype is not tensor.dtype or not input.dtype.is_floating_point:
         return reshape(_product(unsqueeze(input, 0), unsqueeze(tensor, 1)), ())
-    return sum_(input * tensor)
+    return hot_linalg.dot(input, tensor)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
