@@ -2,8 +2,8 @@
 
    Where a line of the result is shorter than a few vectors, lanes that span points of it are half empty. So here
 
-   * lanes are channels of the result (forward, and the gradient of x where it has channels enough): a tile of SMALL_POINTS points
-     by LANES channels is summed in registers, each tap of each channel being one vector of weights times one broadcast element
+   * lanes are channels of the result (forward, and the gradient of x where it has channels enough): a tile of SMALL_POINTS
+     points by LANES channels is summed in registers, each tap of each channel being one vector of weights times one broadcast element
      of x for each point, and transposed on the way out. A tile is made of segments of `width` points of a line; any segments
      share a tile, also of several images. The last segment of a line lies further to the left where it would pass the end;
    * the gradient of x of a convolution without much padding, whose image is so much larger than its output that a correlation
@@ -40,8 +40,8 @@ static void NAME(small_tile)(int64_t width, int64_t step, REAL *sum, const REAL 
     else NAME(small_tile_of)(2, step, sum, start, x_channel, w, C, offset, taps);
 }
 
-/* The sums of a tile + bias, to `segments` segments of `columns` points `step` apart, of `lanes` channels: y + to[i] + channel *
-   plane. */
+/* The sums of a tile + bias, to `segments` segments of `columns` points `step` apart, of `lanes` channels `plane` apart; segment i
+   starts at y + to[i]. */
 static void NAME(small_write)(REAL *y, int64_t plane, const int64_t *to, int64_t segments, int64_t width, int64_t columns,
                               int64_t step, const REAL *sum, const REAL *bias, int64_t lanes) {
     REAL turned[LANES * SMALL_POINTS];
@@ -90,7 +90,8 @@ static int64_t NAME(conv_small)(const REAL *x, const REAL *w, const REAL *bias, 
     /* x is read where it is if no tile reads beyond it */
     const int copy = bottom - top > from[1] || right - left > from[2] || narrowest < width;
     const int64_t rows = bottom - top, row = right - left, plane = rows * row, slack = 2 * SMALL_POINTS;
-    const int64_t chunks = s->N < 8 ? blocks : 1; /* of the channels, where there are few images to share */
+    /* pieces of the channels where there are few images to share: each of them copies its image anew */
+    const int64_t chunks = s->N < 8 ? conv_min(blocks, (16 + s->N - 1) / s->N) : 1;
     int64_t images = 1; /* images that share the tiles of a job, and the weights that it has read */
     while (images * points < 64 && images * 16 <= s->N && images * in * plane < 32768) images *= 2;
     conv_arena arena = {scratch, 0};
@@ -161,7 +162,8 @@ static int64_t NAME(conv_small)(const REAL *x, const REAL *w, const REAL *bias, 
             }
             for (int64_t b = blocks * chunk / chunks; b < blocks * (chunk + 1) / chunks; b++)
                 for (int64_t p = 0; p < phases; p++) {
-                    const int64_t *const source = segment_from + first_segment[p], *const target = segment_to + first_segment[p];
+                    const int64_t *const source = segment_from + first_segment[p];
+                    const int64_t *const target = segment_to + first_segment[p];
                     for (int64_t q = 0; q < here * each[p]; q += lines) {
                         const int64_t count = conv_min(lines, here * each[p] - q);
                         const REAL *start[SMALL_POINTS / 2];
