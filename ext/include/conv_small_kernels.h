@@ -3,8 +3,8 @@
    Where a line of the result is shorter than a few vectors, lanes that span points of it are half empty. So here
 
    * lanes are channels of the result (forward, and the gradient of x where it has channels enough): a tile of SMALL_POINTS
-     points by LANES channels is summed in registers, each tap of each channel being one vector of weights times one broadcast element
-     of x for each point, and transposed on the way out. A tile is made of segments of `width` points of a line; any segments
+     points by LANES channels is summed in registers, each tap of each channel being one vector of weights times one broadcast
+     element of x for each point, and transposed on the way out. A tile is made of segments of `width` points of a line; any segments
      share a tile, also of several images. The last segment of a line lies further to the left where it would pass the end;
    * the gradient of x of a convolution without much padding, whose image is so much larger than its output that a correlation
      would mostly multiply zeros, is one matrix product, columns = w' g, (C * kernel, O) @ (O, out), and every line of x gathers
@@ -40,8 +40,8 @@ static void NAME(small_tile)(int64_t width, int64_t step, REAL *sum, const REAL 
     else NAME(small_tile_of)(2, step, sum, start, x_channel, w, C, offset, taps);
 }
 
-/* The sums of a tile + bias, to `segments` segments of `columns` points `step` apart, of `lanes` channels `plane` apart; segment i
-   starts at y + to[i]. */
+/* The sums of a tile + bias, to `segments` segments of `columns` points `step` apart, of `lanes` channels `plane` apart;
+   segment i starts at y + to[i]. */
 static void NAME(small_write)(REAL *y, int64_t plane, const int64_t *to, int64_t segments, int64_t width, int64_t columns,
                               int64_t step, const REAL *sum, const REAL *bias, int64_t lanes) {
     REAL turned[LANES * SMALL_POINTS];
