@@ -4,8 +4,9 @@
 
    * lanes are channels of the result (forward, and the gradient of x where it has channels enough): a tile of SMALL_POINTS
      points by LANES channels is summed in registers, each tap of each channel being one vector of weights times one broadcast
-     element of x for each point, and transposed on the way out. A tile is made of segments of `width` points of a line; any segments
-     share a tile, also of several images. The last segment of a line lies further to the left where it would pass the end;
+     element of x for each point, and transposed on the way out. A tile is made of segments of `width` points of a line; any
+     segments share a tile, also of several images. The last segment of a line lies further to the left where it would pass the
+     end;
    * the gradient of x of a convolution without much padding, whose image is so much larger than its output that a correlation
      would mostly multiply zeros, is one matrix product, columns = w' g, (C * kernel, O) @ (O, out), and every line of x gathers
      the columns that reach it: col2im without writing any element twice. */
