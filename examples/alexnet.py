@@ -87,7 +87,7 @@ def draw_activations(path: Path, model: AlexNet, x: mg.Tensor) -> None:
 
 def main() -> None:
     args = plumbing.parser(
-        __doc__, epochs=4, data="folder with a folder of pictures for each class (default: photographs' patches)"
+        __doc__, epochs=8, data="folder with a folder of pictures for each class (default: photographs' patches)"
     ).parse_args()
     epochs, each = (1, 16) if args.quick else (args.epochs, 64)
     mg.manual_seed(args.seed)
