@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 SIZES = [1 << 15, 1 << 17, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 25, 1 << 26, 1 << 27]
-CHAINS, LANES = 20, 16  # as in limits.h
 
 
 def describe() -> dict[str, Any]:
@@ -60,7 +59,7 @@ def limits(threads: int) -> dict[str, Any] | None:
             return None
         code = ctypes.CDLL(library)
     code.fma_seconds.restype = code.copy_seconds.restype = ctypes.c_double
-    rounds = 200_000
+    rounds, flops_a_round = 200_000, ctypes.c_int.in_dll(code, "fma_round").value
     fastest = min(code.fma_seconds(ctypes.c_int64(rounds), threads) for _ in range(8))
     bandwidth = []
     for size in SIZES:  # half of it is read, half written
@@ -69,7 +68,7 @@ def limits(threads: int) -> dict[str, Any] | None:
         arguments = target.ctypes.data_as(ctypes.c_void_p), source.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(size // 2)
         seconds = min(code.copy_seconds(*arguments, ctypes.c_int64(copies), threads) for _ in range(8)) / copies
         bandwidth.append([size, size / seconds])
-    return {"flops": 2.0 * CHAINS * LANES * rounds * threads / fastest, "bandwidth": bandwidth}
+    return {"flops": flops_a_round * rounds * threads / fastest, "bandwidth": bandwidth}
 
 
 def least_microseconds(limit: dict[str, Any], moved: float, flops: float) -> float:
