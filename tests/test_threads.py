@@ -351,7 +351,7 @@ def test_worker_processes_compute_as_their_parent_does(tmp_path, method):
 
 
 @pytest.mark.skipif(not (sys.platform == "linux" and threads.openmp_version()), reason="Linux with OpenMP")
-@pytest.mark.parametrize(("environment", "expected"), [({}, "2000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+@pytest.mark.parametrize(("environment", "expected"), [({}, "4000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
 def test_waiting_threads_spin_for_microseconds_unless_the_user_says_otherwise(environment, expected):
     script = """
         import os
