@@ -262,7 +262,7 @@ def _docstring(path: Path, name: str) -> str:
 
 def tensor_tables() -> str:
     """What the class Tensor has beside the methods that are written in it: those of its compiled core, and its functions."""
-    engine = (ROOT / "ext" / "engine.pyx").read_text(encoding="utf-8")
+    engine = (ROOT / "ext" / "engine_tensor.pxi").read_text(encoding="utf-8")
     core = engine[engine.index("cdef class TensorBase:") :].split("\ncdef class ")[0].split("\ndef ")[0]
     rows = re.findall(r'    def ([a-z]\w*)\((self[^()\n]*)\)[^\n]*:\n        """(.*?)"""', core, re.DOTALL)
     parts = ["\n## Gradients and the graph\n\n| | |\n|---|---|\n"]

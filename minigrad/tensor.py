@@ -1,4 +1,4 @@
-"""The Tensor: a compiled core (ext/engine.pyx) with PyTorch's operators and methods, each delegating to minigrad.ops."""
+"""The Tensor: a compiled core (ext/engine_tensor.pxi) with PyTorch's operators and methods, each delegating to minigrad.ops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled core of Tensor, the nodes of the graph, and the backward pass: ext/engine.pyx."""
+"""The compiled core of Tensor, the nodes of the graph, and the backward pass: ext/engine.pyx and its parts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self
