@@ -75,6 +75,7 @@ cdef extern from "elementwise.h" nogil:
     const binary_kernel MAXIMUM "MG_BINARY_KERNEL(binary_maximum)"
     const binary_kernel MINIMUM "MG_BINARY_KERNEL(binary_minimum)"
     const binary_kernel PRELU "MG_BINARY_KERNEL(binary_prelu)"
+    const binary_kernel SAME "MG_BINARY_KERNEL(binary_same)"
     const binary_kernel TANH_BACKWARD "MG_BINARY_KERNEL(binary_tanh_backward)"
     const binary_kernel SIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_sigmoid_backward)"
     const binary_kernel RELU_BACKWARD "MG_BINARY_KERNEL(binary_relu_backward)"
@@ -488,6 +489,14 @@ cdef object backward(object g, object saved, str name, binary_kernel kernel, int
     return binary(incoming, source, None, kernel, cost)
 
 
+cdef cnp.ndarray broadcastable(cnp.ndarray x, cnp.ndarray y, str name):
+    """y, or where the loops of a binary operation with x do not reach it, y broadcast to x and contiguous."""
+    cdef Plan plan
+    if cnp.PyArray_ISBEHAVED_RO(y) and plan_binary(x, y, &plan):
+        return y
+    return contiguous(np.broadcast_to(y, (<object> x).shape), name)
+
+
 def add(x, y):
     """x + y, broadcast as numpy does."""
     return binary(x, y, np.add, ADD, CHEAP)
@@ -516,6 +525,12 @@ def maximum(x, y):
 def minimum(x, y):
     """The smaller of x and y, NaN where either is NaN."""
     return binary(x, y, np.minimum, MINIMUM, CHEAP)
+
+
+def same(x, y):
+    """1 where x equals y or both are NaN, 0 elsewhere, in their dtype; y is broadcast to x."""
+    x = contiguous(x, "same")
+    return binary(x, broadcastable(x, y, "same"), None, SAME, CHEAP)
 
 
 def pow(x, y):
@@ -596,11 +611,8 @@ def minimum_backward(g, x, y):
 
 def prelu(x, weight):
     """x where x > 0, weight x elsewhere; weight is broadcast to x."""
-    cdef Plan plan
     x = contiguous(x, "prelu")
-    if not cnp.PyArray_ISBEHAVED_RO(weight) or not plan_binary(x, weight, &plan):
-        weight = contiguous(np.broadcast_to(weight, x.shape), "prelu")
-    return binary(x, weight, None, PRELU, CHEAP)
+    return binary(x, broadcastable(x, weight, "prelu"), None, PRELU, CHEAP)
 
 
 def neg(x):

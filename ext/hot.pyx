@@ -1,8 +1,10 @@
-"""The operations that a training loop calls most, compiled: + - * /, negation and the sum of all elements, as nodes of the graph.
+"""The operations that a training loop calls most, compiled: + - * /, negation, and the sum and mean of all elements, as nodes of the graph.
 
 Each is what it would be in minigrad/ops: a Function and a function. The difference is speed for small tensors: equal shapes (or a
 0-d operand) of one float type go straight to the C kernel, anything else through promotion and broadcasting.
 """
+import math
+
 import numpy as np
 
 cimport numpy as cnp
@@ -318,19 +320,26 @@ cdef enum:
 
 
 cdef class SumFunction(Function):
-    """d sum(x) = g for each element"""
+    """d sum(x) = g for each element; (mean) divided by their number."""
+    cdef bint mean
     cdef int ndim
     cdef cnp.npy_intp[8] shape
 
+    def own_name(self):
+        return "MeanBackward0" if self.mean else "SumBackward0"
+
     cdef object run_backward(self, object g, bint create_graph):
-        cdef TensorBase incoming = <TensorBase> g
+        cdef TensorBase incoming
         cdef cnp.ndarray out
         cdef cnp.npy_intp i, n = 1
         cdef int axis
         for axis in range(self.ndim):
             n *= self.shape[axis]
+        if self.mean:
+            g = binary(MUL, g, 1.0 / n if n else math.nan)
         if create_graph or n > WRITTEN_OUT:
             return expand(g, tuple([self.shape[axis] for axis in range(self.ndim)]))
+        incoming = <TensorBase> g
         out = empty(self.ndim, self.shape, cnp.PyArray_TYPE(incoming._array))
         if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT32:
             for i in range(n):
@@ -341,34 +350,53 @@ cdef class SumFunction(Function):
         return wrap(out)
 
 
-def sum_all(input):
-    """The sum of all elements of a contiguous float tensor of at most 8 dimensions; None for any other."""
-    cdef TensorBase x = <TensorBase?> input, out
-    cdef SumFunction node
-    cdef int axis, ndim = cnp.PyArray_NDIM(x._array)
-    if not fast(x) or ndim > 8:
-        return None
-    if watching:
-        begin("sum", (input,))
+cdef TensorBase reduce_all(TensorBase x, bint mean):
+    """The sum, or mean, of all elements of a contiguous float tensor of at most 8 dimensions."""
     cdef cnp.ndarray total = empty(0, NULL, cnp.PyArray_TYPE(x._array))
     cdef int64_t n = cnp.PyArray_SIZE(x._array)
-    cdef int threads = plan_threads(n // (10 if cnp.PyArray_TYPE(x._array) == cnp.NPY_FLOAT32 else 5))
+    cdef int axis, threads = plan_threads(n // (10 if cnp.PyArray_TYPE(x._array) == cnp.NPY_FLOAT32 else 5))
+    cdef const float *fx = <const float *> cnp.PyArray_DATA(x._array)
+    cdef const double *dx = <const double *> cnp.PyArray_DATA(x._array)
+    cdef float *single = <float *> cnp.PyArray_DATA(total)
+    cdef double *wide = <double *> cnp.PyArray_DATA(total)
+    cdef SumFunction node
+    cdef TensorBase out
     if cnp.PyArray_TYPE(x._array) == cnp.NPY_FLOAT32:
-        reduce_sum(
-            <const float *> cnp.PyArray_DATA(x._array), NULL, <float *> cnp.PyArray_DATA(total), <int64_t> 1, n, <int64_t> 1, threads
-        )
+        reduce_sum(fx, NULL, single, <int64_t> 1, n, <int64_t> 1, threads)
+        if mean:
+            single[0] = single[0] / <float> n
     else:
-        reduce_sum(
-            <const double *> cnp.PyArray_DATA(x._array), NULL, <double *> cnp.PyArray_DATA(total), <int64_t> 1, n, <int64_t> 1,
-            threads,
-        )
+        reduce_sum(dx, NULL, wide, <int64_t> 1, n, <int64_t> 1, threads)
+        if mean:
+            wide[0] = wide[0] / <double> n
     out = wrap(total)
     if grad_enabled() and needs_grad(x):
         node = SumFunction.__new__(SumFunction)
-        node.ndim = ndim
-        for axis in range(ndim):
+        node.mean, node.ndim = mean, cnp.PyArray_NDIM(x._array)
+        for axis in range(node.ndim):
             node.shape[axis] = cnp.PyArray_DIM(x._array, axis)
         attach(out, node, (edge_of(x),))
-    if watching:
-        end("sum", (input,), out)
     return out
+
+
+cdef object watched_reduce_all(object input, bint mean):
+    cdef TensorBase x = <TensorBase?> input, out
+    cdef str name = "mean" if mean else "sum"
+    if not fast(x) or cnp.PyArray_NDIM(x._array) > 8:
+        return None
+    if not watching:
+        return reduce_all(x, mean)
+    begin(name, (input,))
+    out = reduce_all(x, mean)
+    end(name, (input,), out)
+    return out
+
+
+def sum_all(input):
+    """The sum of all elements of a contiguous float tensor of at most 8 dimensions; None for any other."""
+    return watched_reduce_all(input, False)
+
+
+def mean_all(input):
+    """The mean of all elements of a contiguous float tensor of at most 8 dimensions, NaN for none; None for any other."""
+    return watched_reduce_all(input, True)

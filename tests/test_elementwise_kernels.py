@@ -248,6 +248,17 @@ def test_maximum_and_minimum_let_nan_through(dtype):
     np.testing.assert_array_equal(elementwise.prelu(np.array([-2, 3], dtype), np.array(0.25, dtype)), [-0.5, 3])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_same(dtype):
+    x = np.array([[1, 2, np.nan], [3, np.nan, np.inf]], dtype)
+    np.testing.assert_array_equal(elementwise.same(x, np.array([[1, np.nan, np.nan]], dtype)), [[1, 0, 1], [0, 1, 0]])
+    np.testing.assert_array_equal(elementwise.same(x, np.array([[2], [np.inf]], dtype)), [[0, 1, 0], [0, 0, 1]])
+    deep = np.arange(32).reshape(2, 2, 2, 2, 2).astype(dtype)
+    far = deep[:, :1, :, :1]
+    assert elementwise.same(deep, far).dtype == dtype
+    np.testing.assert_array_equal(elementwise.same(deep, far), deep == far)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bits_do_not_depend_on_threads(dtype):
     rng = np.random.default_rng(6)

@@ -82,6 +82,21 @@ def test_extremum_of_nan_and_inf(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["amax", "amin"])
+def test_extremum_of_values_alone_is_exact_where_the_sum_is_nan(name, dtype):
+    """The kernels of values look for a NaN in a sum, which infinities of both signs make NaN as well."""
+    rng = np.random.default_rng(0)
+    for shape in [(1, 3), (67, 131), (130, 67), (5, 1000)]:
+        x = rng.standard_normal(shape).astype(dtype)
+        x[:, 0] = np.inf
+        x[:, -1] = -np.inf
+        x[0, shape[1] // 2] = np.nan
+        for axis in (0, 1, None):
+            axes = None if axis is None else (axis,)
+            np.testing.assert_array_equal(getattr(reduce, name)(x, axes, False), FOLDS[name](x, axis))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_var_mean(dtype):
     for shape in SHAPES:
         x = sample(shape, dtype, 3) + dtype(100)

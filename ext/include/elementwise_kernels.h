@@ -178,6 +178,7 @@ MG_BINARY(binary_div, a / b)
 MG_BINARY(binary_maximum, (a > b) | (a != a) ? a : b)
 MG_BINARY(binary_minimum, (a < b) | (a != a) ? a : b)
 MG_BINARY(binary_prelu, a > 0 ? a : a * b)
+MG_BINARY(binary_same, (a == b) | ((a != a) & (b != b)) ? 1 : 0)
 
 MG_BINARY(binary_logaddexp, NAME(logaddexp_of)(a, b))
 MG_BINARY(binary_xlogy, (a == 0) & (b == b) ? 0 : a * NAME(v_log)(b))

@@ -808,6 +808,11 @@ def ge(input: Tensor, other: Tensor | Number) -> Tensor:
     return _compare("ge", np.greater_equal, input, other)
 
 
+def same(x: Tensor, y: Tensor) -> Tensor:
+    """1 where x equals y or both are NaN, 0 elsewhere, in their float dtype; y is broadcast to x."""
+    return from_array(kernels.same(x._array, y._array))
+
+
 def isnan(input: Tensor) -> Tensor:
     """Whether each element is NaN."""
     return from_array(kernels.ufunc(np.isnan, input._array))

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 def _dims(dim: Dims, ndim: int) -> tuple[int, ...]:
     """The dimensions to reduce, in order: all of them for None and for an empty sequence."""
+    if type(dim) is int and ndim:
+        return (normalize_dim(dim, ndim),)
     return tuple(sorted(normalize_dims(dim, ndim))) or tuple(range(ndim))
 
 
@@ -129,6 +131,10 @@ def mean(
             f"mean(): could not infer output dtype. {which} dtype must be a floating point dtype. Got: {got}: use .float()"
         )
     x = input if dtype is None else cast(input, dtype)
+    if dim is None and not keepdim:
+        average = hot.mean_all(x)
+        if average is not None:
+            return average
     return apply(MeanFunction(_dims(dim, x.ndim), keepdim), x)
 
 
@@ -315,12 +321,13 @@ class VarFunction(Function):
         return kernels.var_mean(x, self.dims, self.correction, self.keepdim)[0]
 
     def backward(self, g, x):
-        return _spread(g, self.shape, self.dims, self.keepdim) * _var_slope(x, self.dims, self.correction)
+        return _var_backward(g, x, self.dims, self.correction, self.keepdim)
 
 
-def _var_slope(x: Tensor, dims: tuple[int, ...], correction: float) -> Tensor:
+def _var_backward(g: Tensor, x: Tensor, dims: tuple[int, ...], correction: float, keepdim: bool) -> Tensor:
     freedom = _count(x._array.shape, dims) - correction
-    return (x - mean(x, dims, True)) * (2 / freedom if freedom > 0 else math.nan)
+    g = g * (2 / freedom if freedom > 0 else math.nan)
+    return (x - mean(x, dims, True)) * _spread(g, x._array.shape, dims, keepdim)
 
 
 class StdFunction(Function):
@@ -336,7 +343,7 @@ class StdFunction(Function):
     def backward(self, g, x, out):
         flat = elementwise.eq(out, 0.0)
         g = where(flat, 0.0, g / (where(flat, 1.0, out) * 2))
-        return _spread(g, self.shape, self.dims, self.keepdim) * _var_slope(x, self.dims, self.correction)
+        return _var_backward(g, x, self.dims, self.correction, self.keepdim)
 
 
 @accepts_axis
@@ -468,11 +475,9 @@ class EqualShareFunction(Function):
         self.dims, self.keepdim = dims, keepdim
 
     def backward(self, g, x, out):
-        shape = x._array.shape
-        kept = _kept(shape, self.dims)
-        value = expand(reshape(out, kept), shape)
-        chosen = cast(elementwise.eq(x, value) | (isnan(x) & isnan(value)), x.dtype)
-        return expand(reshape(g, kept) / sum(chosen, self.dims, True), shape) * chosen
+        kept = _kept(x._array.shape, self.dims)
+        chosen = elementwise.same(x, reshape(out, kept))
+        return chosen * (reshape(g, kept) / sum(chosen, self.dims, True))
 
 
 class AmaxFunction(EqualShareFunction):
