@@ -1,22 +1,27 @@
 """Moving elements: copies between layouts, conversions of floats. Arrays in, arrays out."""
+import numpy as np
+
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from minigrad._ext.memory cimport empty
+from minigrad._ext.memory cimport CACHED_FROM, empty
 from minigrad._ext.threads cimport plan_threads
+
+from minigrad._ext.memory import broadcast_view, empty_array
 
 cnp.import_array()
 
 
 cdef extern from "strided_copy.h" nogil:
     ctypedef struct copy_plan "mg_copy_plan":
+        char *target
+        const char *source
         int ndim
-        int64_t shape[64], to[64]
-        int64_t source "from"[64]
-    void mg_merge_copy(copy_plan *plan)
-    void mg_copy_8(char *to, const char *source, copy_plan *plan, int threads)
-    void mg_copy_32(char *to, const char *source, copy_plan *plan, int threads)
-    void mg_copy_64(char *to, const char *source, copy_plan *plan, int threads)
+        int64_t[64] shape
+        int64_t[64] to
+        int64_t[64] source_steps "from"
+    void mg_plan_copy(copy_plan *plan, int64_t item)
+    void mg_copy(const copy_plan *plans, int count, int64_t item, int threads)
 
 
 cdef extern from *:
@@ -28,7 +33,21 @@ cdef extern from *:
         }
     MG_CONVERT(double, float, mg_narrow)
     MG_CONVERT(float, double, mg_widen)
+
+    /* `lines` rows of matrices of `rows` rows of `line` bytes: what lies up to a diagonal, or what lies above, and zeros. */
+    static void mg_triangle(char *to, const char *from, int64_t lines, int64_t rows, int64_t line, int64_t item, int lower,
+                            int64_t diagonal, int threads) {
+        _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+        for (int64_t r = 0; r < lines; r++) {
+            const int64_t end = (r % rows + diagonal + 1) * item, cut = end < 0 ? 0 : end > line ? line : end;
+            char *const a = to + r * line;
+            const char *const b = from + r * line;
+            if (lower) { memcpy(a, b, cut); memset(a + cut, 0, line - cut); }
+            else { memset(a, 0, cut); memcpy(a + cut, b + cut, line - cut); }
+        }
+    }
     """
+    void mg_triangle(char *, const char *, int64_t, int64_t, int64_t, int64_t, bint, int64_t, int) nogil
     void mg_narrow(const double *, float *, int64_t, int) nogil
     void mg_widen(const float *, double *, int64_t, int) nogil
 
@@ -57,26 +76,32 @@ cdef bint may_overlap(cnp.ndarray x, cnp.ndarray y) noexcept:
     return first_x < last_y + cnp.PyArray_ITEMSIZE(y) and first_y < last_x + cnp.PyArray_ITEMSIZE(x)
 
 
-cdef int copy_part(cnp.ndarray out, int64_t offset, cnp.ndarray x, int64_t work) except -1:
-    """Writes x, of out's dtype, so many bytes after out's first element, with out's strides; work: bytes, for the number of threads."""
-    cdef copy_plan plan
-    cdef int d, threads
-    cdef int64_t item = cnp.PyArray_ITEMSIZE(x)
-    cdef char *to = <char *> cnp.PyArray_DATA(out) + offset
-    cdef const char *source = <const char *> cnp.PyArray_DATA(x)
-    plan.ndim = cnp.PyArray_NDIM(x)
+cdef enum:
+    AT_ONCE = 16  # copies in one parallel region: a plan takes 1.6 KB of stack
+
+
+cdef void make_copies(const copy_plan *plans, int count, cnp.ndarray out) noexcept:
+    """Makes copies into parts of out, in one parallel region."""
+    cdef int64_t item = cnp.PyArray_ITEMSIZE(out), work = cnp.PyArray_NBYTES(out) // 20
+    with nogil:
+        mg_copy(plans, count, item, plan_threads(work))
+
+
+cdef int add_copy(copy_plan *plans, int count, cnp.ndarray out, char *target, cnp.ndarray x) noexcept:
+    """Plans the copy of x to `target`, a place in out, with out's strides; makes all planned ones if there is no room for another.
+    Gives the number of those that are planned."""
+    cdef copy_plan *plan = plans + count
+    cdef int d
+    if cnp.PyArray_SIZE(x) == 0:
+        return count
+    plan.target, plan.source, plan.ndim = target, <const char *> cnp.PyArray_DATA(x), cnp.PyArray_NDIM(x)
     for d in range(plan.ndim):
         plan.shape[d] = cnp.PyArray_DIM(x, d)
-        plan.to[d], plan.source[d] = cnp.PyArray_STRIDE(out, d), cnp.PyArray_STRIDE(x, d)
-    with nogil:
-        mg_merge_copy(&plan)
-        threads = plan_threads(work // 20)
-        if item == 4:
-            mg_copy_32(to, source, &plan, threads)
-        elif item == 8:
-            mg_copy_64(to, source, &plan, threads)
-        else:
-            mg_copy_8(to, source, &plan, threads)
+        plan.to[d], plan.source_steps[d] = cnp.PyArray_STRIDE(out, d), cnp.PyArray_STRIDE(x, d)
+    mg_plan_copy(plan, cnp.PyArray_ITEMSIZE(x))
+    if count + 1 < AT_ONCE:
+        return count + 1
+    make_copies(plans, count + 1, out)
     return 0
 
 
@@ -87,6 +112,7 @@ cdef bint is_served(cnp.ndarray x) noexcept:
 
 def copy_into(cnp.ndarray out, cnp.ndarray x) -> None:
     """out[...] = x for arrays of one shape and dtype, of any strides; where they overlap, the values are those of before."""
+    cdef copy_plan[1] plan
     if not cnp.PyArray_SAMESHAPE(out, x) or cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(x):
         raise ValueError(f"copy_into: {<object> x!r} does not go into an array of another shape or dtype")
     if cnp.PyArray_SIZE(x) == 0:
@@ -94,20 +120,63 @@ def copy_into(cnp.ndarray out, cnp.ndarray x) -> None:
     if not is_served(x) or not is_served(out) or may_overlap(out, x):
         cnp.PyArray_CopyInto(out, x)
         return
-    copy_part(out, 0, x, cnp.PyArray_NBYTES(x))
+    add_copy(plan, 0, out, <char *> cnp.PyArray_DATA(out), x)
+    make_copies(plan, 1, out)
 
 
 def join(cnp.ndarray out, tuple parts, int axis) -> None:
     """Writes arrays of out's dtype, which fill it, one after the other along an axis; out is new."""
-    cdef int64_t start = 0, size
+    cdef copy_plan[AT_ONCE] plans
+    cdef int64_t start = 0, size, step = cnp.PyArray_STRIDE(out, axis)
+    cdef int count = 0
     cdef cnp.ndarray part
     for part in parts:
         size = cnp.PyArray_DIM(part, axis)
-        if not is_served(part):
+        if is_served(part):
+            count = add_copy(plans, count, out, <char *> cnp.PyArray_DATA(out) + start * step, part)
+        else:
             out[(slice(None),) * axis + (slice(start, start + size),)] = part
-        elif cnp.PyArray_SIZE(part):
-            copy_part(out, start * cnp.PyArray_STRIDE(out, axis), part, cnp.PyArray_NBYTES(out))
         start += size
+    make_copies(plans, count, out)
+
+
+def copy_pieces(cnp.ndarray out, cnp.ndarray x, list places) -> None:
+    """out[to] = x[source] for all (to, source) of places: tuples of slices, which cut out pieces of one shape; out is new."""
+    cdef copy_plan[AT_ONCE] plans
+    cdef int count = 0
+    cdef cnp.ndarray target, piece
+    for to, source in places:
+        target, piece = out[to], x[source]
+        if is_served(piece):
+            count = add_copy(plans, count, target, <char *> cnp.PyArray_DATA(target), piece)
+        else:
+            out[to] = piece
+    make_copies(plans, count, out)
+
+
+def filled(tuple shape, value, cnp.dtype dtype):
+    """A C-contiguous array of this shape and dtype, of one value (which numpy converts)."""
+    cdef cnp.ndarray out = empty_array(shape, dtype)
+    if cnp.PyArray_NBYTES(out) < CACHED_FROM:
+        out.fill(value)
+        return out
+    copy_into(out, broadcast_view(np.full((), value, dtype), shape))
+    return out
+
+
+def triangle(cnp.ndarray x, bint lower, int64_t diagonal):
+    """The elements of C-contiguous matrices (..., rows, columns) at columns <= row + diagonal, or (not lower) at those above; zeros
+    elsewhere."""
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    cdef int64_t rows = cnp.PyArray_DIM(x, ndim - 2), line = cnp.PyArray_DIM(x, ndim - 1) * cnp.PyArray_ITEMSIZE(x)
+    cdef int64_t item = cnp.PyArray_ITEMSIZE(x), size = cnp.PyArray_NBYTES(x)
+    cdef const char *source = <const char *> cnp.PyArray_DATA(x)
+    cdef char *target = <char *> cnp.PyArray_DATA(out)
+    if size:
+        with nogil:
+            mg_triangle(target, source, size // line, rows, line, item, lower, diagonal, plan_threads(size // 20))
+    return out
 
 
 def copied(cnp.ndarray x):

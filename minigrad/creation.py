@@ -12,10 +12,16 @@ from minigrad import _dtype
 from minigrad._arguments import as_size, check_elements
 from minigrad._device import check_device
 from minigrad._dtype import dtype as DType
+from minigrad._ext.arrange import filled
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad._ext.memory import empty_array
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
+
+
+# Bytes from which on zeros are the system's promise, kept page by page at the first touch, rather than written at once.
+_LAZY_ZEROS = 32 << 20
 
 
 def _finish(array: np.ndarray, requires_grad: bool, device: object = None) -> Tensor:
@@ -278,7 +284,7 @@ def empty(
 ) -> Tensor:
     """A tensor whose elements are not set."""
     return _finish(
-        np.empty(_checked_size(sizes if size is None else (size,), "empty"), _numpy_dtype(dtype, "empty")),
+        empty_array(_checked_size(sizes if size is None else (size,), "empty"), _numpy_dtype(dtype, "empty")),
         requires_grad,
         device,
     )
@@ -292,11 +298,9 @@ def zeros(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of zeros."""
-    return _finish(
-        np.zeros(_checked_size(sizes if size is None else (size,), "zeros"), _numpy_dtype(dtype, "zeros")),
-        requires_grad,
-        device,
-    )
+    shape, kind = _checked_size(sizes if size is None else (size,), "zeros"), _numpy_dtype(dtype, "zeros")
+    large = math.prod(shape) * kind.itemsize > _LAZY_ZEROS
+    return _finish(np.zeros(shape, kind) if large else filled(shape, 0, kind), requires_grad, device)
 
 
 def ones(
@@ -308,7 +312,7 @@ def ones(
 ) -> Tensor:
     """A tensor of ones."""
     return _finish(
-        np.ones(_checked_size(sizes if size is None else (size,), "ones"), _numpy_dtype(dtype, "ones")), requires_grad, device
+        filled(_checked_size(sizes if size is None else (size,), "ones"), 1, _numpy_dtype(dtype, "ones")), requires_grad, device
     )
 
 
@@ -318,7 +322,7 @@ def full(
     """A tensor of one value; its dtype follows the value's: bool, int64 or the default float type."""
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value
     dtype = _dtype.of_scalar(value) if dtype is None else _dtype.check(dtype, "full")
-    return _finish(np.full(_checked_size((tuple(size),), "full"), value, dtype.np), requires_grad, device)
+    return _finish(filled(_checked_size((tuple(size),), "full"), value, dtype.np), requires_grad, device)
 
 
 def _like(input: Tensor, dtype: DType | None) -> DType:

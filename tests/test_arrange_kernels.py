@@ -61,6 +61,49 @@ def test_join(dtype, axis):
     np.testing.assert_array_equal(out, expected)
 
 
+def test_join_of_many_parts():
+    rng = np.random.default_rng(0)
+    for count in (15, 16, 17, 100):
+        parts = [rng.integers(0, 100, (5, int(rng.integers(0, 4)), 3)).astype(np.float32) for _ in range(count)]
+        expected = np.concatenate(parts, 1)
+        out = np.empty(expected.shape, np.float32)
+        arrange.join(out, tuple(parts), 1)
+        np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int16, np.bool_])
+def test_pieces(dtype):
+    given = np.random.default_rng(0).integers(0, 2, (37, 70, 11)).astype(dtype)
+    for x in (given, given.T[1:]):
+        out = np.empty(x.shape, dtype)
+        halves = (
+            [(slice(0, n // 3), slice(n - n // 3, n)) for n in x.shape],
+            [(slice(n // 3, n), slice(0, n - n // 3)) for n in x.shape],
+        )
+        places = [tuple(zip(*(halves[m >> d & 1][d] for d in range(3)), strict=True)) for m in range(8)]
+        arrange.copy_pieces(out, x, places)
+        np.testing.assert_array_equal(out, np.roll(x, [n // 3 for n in x.shape], (0, 1, 2)))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "i2", "?"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (5, 1, 7), (300, 301)])
+def test_filled(shape, dtype):
+    out = arrange.filled(shape, 1.75, np.dtype(dtype))
+    assert out.flags.c_contiguous
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, np.full(shape, 1.75, dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int16, np.bool_])
+@pytest.mark.parametrize("shape", [(4, 4), (2, 3, 5), (7, 1), (1, 7), (0, 3), (3, 0), (260, 270)])
+def test_triangle(shape, dtype):
+    x = np.random.default_rng(0).integers(1, 100, shape).astype(dtype)
+    rows, columns = shape[-2:]
+    for diagonal in {-rows, -rows + 1, -1, 0, 1, columns - 1, columns} & set(range(-rows, columns + 1)):
+        np.testing.assert_array_equal(arrange.triangle(x, True, diagonal), np.tril(x, diagonal))
+        np.testing.assert_array_equal(arrange.triangle(x, False, diagonal), np.triu(x, diagonal + 1))
+
+
 def test_copies_only_between_equals():
     with pytest.raises(ValueError, match="copy_into"):
         arrange.copy_into(np.zeros((2, 3)), np.zeros((3, 2)))

@@ -40,12 +40,13 @@ def run_script(script, **environment):
 
 @caching
 def test_freed_memory_is_used_again_for_the_same_size():
-    first = mg.ones(512, 512) + 1
+    x = mg.ones(512, 512)
+    first = x + 1
     address = first._array.ctypes.data
     del first
     before = mg.memory_stats()
     assert before["cached"] >= MB
-    second = mg.ones(512, 512) * 3
+    second = x * 3
     after = mg.memory_stats()
     assert second._array.ctypes.data == address
     assert after["reused"] > before["reused"]

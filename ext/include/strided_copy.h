@@ -1,23 +1,33 @@
-/* Copies between arrays of one shape and any strides, in threads: rows that are contiguous on both sides as memory, transposes in tiles,
-   the rest element by element. Each element has one writer, so the result does not depend on the number of threads. */
+/* Copies between arrays of one shape and any strides, several at once and in threads: rows that are contiguous on both sides as
+   memory, transposes in tiles, the rest element by element. Each element has one writer, so the result does not depend on the number of
+   threads. */
 #ifndef MINIGRAD_STRIDED_COPY_H
 #define MINIGRAD_STRIDED_COPY_H
 
 #include <stdint.h>
 #include <string.h>
 
+#define KERNELS "lines_kernels.h"
+#include "multiversion.h"
+#define fill_line(to, ...) MG_CALL(fill_line, to)(to, __VA_ARGS__)
+#define reverse_line(to, ...) MG_CALL(reverse_line, to)(to, __VA_ARGS__)
+
 #define MG_COPY_DIMS 64
 #define MG_COPY_SPAN 65536 /* bytes that one task copies, or a row of fewer */
 #define MG_COPY_TILE 32    /* elements on a side of a transposed tile: two cache lines of floats on either side */
 
-/* The loops of a copy, outermost first; strides in bytes. */
+/* One copy: its loops, outermost first, with strides in bytes; and what mg_plan_copy makes of them. */
 typedef struct {
+    char *target;
+    const char *source;
     int ndim;
     int64_t shape[MG_COPY_DIMS], to[MG_COPY_DIMS], from[MG_COPY_DIMS];
+    int side;                   /* the dimension along which the source of a transpose is contiguous, -1 for a copy by rows */
+    int64_t tasks;
 } mg_copy_plan;
 
-/* Drops dimensions of size 1 and merges neighbours that lie one after the other on both sides. */
-static void mg_merge_copy(mg_copy_plan *p) {
+/* Drops dimensions of size 1 and merges neighbours that lie one after the other on both sides; one dimension stays. */
+static void mg_merge_copy(mg_copy_plan *p, int64_t item) {
     int kept = 0;
     for (int d = 0; d < p->ndim; d++) {
         if (p->shape[d] == 1) continue;
@@ -30,6 +40,7 @@ static void mg_merge_copy(mg_copy_plan *p) {
         p->shape[kept] = p->shape[d], p->to[kept] = p->to[d], p->from[kept] = p->from[d];
         kept++;
     }
+    if (kept == 0) p->shape[0] = 1, p->to[0] = p->from[0] = item, kept = 1;
     p->ndim = kept;
 }
 
@@ -51,79 +62,103 @@ static inline int64_t mg_copy_count(const mg_copy_plan *p, int dims, int skip) {
     return count;
 }
 
-#define MG_STRIDED_COPY(WORD, name)                                                                                       \
-    /* rows x columns: `to` is contiguous along columns, `from` along rows */                                             \
+/* Elements of a row in one task, and rows of fewer in one. */
+static inline int64_t mg_copy_piece(int64_t item) { return MG_COPY_SPAN / item; }
+static inline int64_t mg_copy_group(int64_t length, int64_t item) {
+    return length < mg_copy_piece(item) ? mg_copy_piece(item) / length : 1;
+}
+
+static inline int64_t mg_copy_parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+/* Cuts a copy of elements of `item` bytes into tasks. */
+static void mg_plan_copy(mg_copy_plan *p, int64_t item) {
+    mg_merge_copy(p, item);
+    const int last = p->ndim - 1;
+    const int64_t length = p->shape[last];
+    p->side = -1;
+    if (p->from[last] != item && p->to[last] == item && length >= 8)
+        for (int d = 0; d < last; d++)
+            if (p->from[d] == item && p->shape[d] >= 8) p->side = d;
+    if (p->side >= 0)
+        p->tasks = mg_copy_count(p, last, p->side) * mg_copy_parts(p->shape[p->side], MG_COPY_TILE);
+    else
+        p->tasks = mg_copy_parts(mg_copy_count(p, last, -1), mg_copy_group(length, item))
+                   * mg_copy_parts(length, mg_copy_piece(item));
+}
+
+#define MG_STRIDED_COPY(WORD, name, FILL, REVERSE)                                                                            \
+    /* rows x columns: `to` is contiguous along columns, `from` along rows */                                                 \
     static void name##_tile(char *to, int64_t to_row, const char *from, int64_t from_column, int64_t rows, int64_t columns) { \
-        WORD tile[MG_COPY_TILE][MG_COPY_TILE];                                                                            \
-        for (int64_t c = 0; c < columns; c++) {                                                                           \
-            const WORD *line = (const WORD *)(from + c * from_column);                                                    \
-            for (int64_t r = 0; r < rows; r++) tile[r][c] = line[r];                                                      \
-        }                                                                                                                 \
-        for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_row, tile[r], columns * sizeof(WORD));                      \
-    }                                                                                                                     \
-    static void name##_row(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t n) {                   \
-        if (to_step == (int64_t)sizeof(WORD) && from_step == (int64_t)sizeof(WORD)) {                                     \
-            memcpy(to, from, n * sizeof(WORD));                                                                           \
-        } else if (to_step == (int64_t)sizeof(WORD) && from_step == -(int64_t)sizeof(WORD)) {                             \
-            WORD *restrict a = (WORD *)to;                                                                                \
-            const WORD *restrict b = (const WORD *)from - (n - 1);                                                        \
-            for (int64_t i = 0; i < n; i++) a[i] = b[n - 1 - i];                                                          \
-        } else if (to_step == (int64_t)sizeof(WORD) && from_step == 0) {                                                  \
-            const WORD value = *(const WORD *)from;                                                                       \
-            for (int64_t i = 0; i < n; i++) ((WORD *)to)[i] = value;                                                      \
-        } else {                                                                                                          \
-            for (int64_t i = 0; i < n; i++) *(WORD *)(to + i * to_step) = *(const WORD *)(from + i * from_step);          \
-        }                                                                                                                 \
-    }                                                                                                                     \
-    static void name(char *to, const char *from, mg_copy_plan *p, int threads) {                                          \
-        const int64_t item = sizeof(WORD);                                                                                \
-        const int last = p->ndim - 1;                                                                                     \
-        if (p->ndim == 0) { memcpy(to, from, item); return; }                                                             \
-        const int64_t length = p->shape[last];                                                                            \
-        int side = -1;                                                                                                    \
-        for (int d = 0; d < last && p->from[last] != item; d++)                                                           \
-            if (p->from[d] == item && p->shape[d] >= 8) side = d;                                                         \
-        if (side >= 0 && p->to[last] == item && length >= 8) {                                                            \
-            const int64_t outer = mg_copy_count(p, last, side), rows = p->shape[side];                                    \
-            const int64_t blocks = (rows + MG_COPY_TILE - 1) / MG_COPY_TILE;                                              \
-            _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")                            \
-            for (int64_t task = 0; task < outer * blocks; task++) {                                                       \
-                char *a = to;                                                                                             \
-                const char *b = from;                                                                                     \
-                mg_copy_seek(p, last, side, task / blocks, &a, &b);                                                       \
-                const int64_t row = task % blocks * MG_COPY_TILE, left = rows - row;                                      \
-                const int64_t height = left < MG_COPY_TILE ? left : MG_COPY_TILE;                                         \
-                for (int64_t c = 0; c < length; c += MG_COPY_TILE)                                                        \
-                    name##_tile(a + row * p->to[side] + c * item, p->to[side], b + row * item + c * p->from[last],        \
-                                p->from[last], height, length - c < MG_COPY_TILE ? length - c : MG_COPY_TILE);            \
-            }                                                                                                             \
-            return;                                                                                                       \
-        }                                                                                                                 \
-        /* tasks of about MG_COPY_SPAN bytes: some rows, or a piece of one */                                             \
-        const int inner = last > 0 ? last - 1 : 0;                                                                        \
-        const int64_t rows = mg_copy_count(p, last, -1), middle = last > 0 ? p->shape[inner] : 1, span = MG_COPY_SPAN / item; \
-        const int64_t pieces = (length + span - 1) / span, group = length < span ? span / length : 1;                     \
-        const int64_t to_step = p->to[last], from_step = p->from[last];                                                   \
-        _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")                                \
-        for (int64_t task = 0; task < (rows + group - 1) / group * pieces; task++) {                                      \
-            const int64_t start = task % pieces * span, n = length - start < span ? length - start : span;                \
-            const int64_t first = task / pieces * group, end = rows - first < group ? rows : first + group;               \
-            for (int64_t row = first, run; row < end; row += run) {                                                       \
-                char *a = to + start * to_step;                                                                           \
-                const char *b = from + start * from_step;                                                                 \
-                mg_copy_seek(p, last, -1, row, &a, &b);                                                                   \
-                run = middle - row % middle < end - row ? middle - row % middle : end - row;                              \
-                for (int64_t j = 0; j < run; j++)                                                                         \
-                    name##_row(a + j * p->to[inner], to_step, b + j * p->from[inner], from_step, n);                      \
-            }                                                                                                             \
-        }                                                                                                                 \
+        WORD tile[MG_COPY_TILE][MG_COPY_TILE];                                                                                \
+        for (int64_t c = 0; c < columns; c++) {                                                                               \
+            const WORD *line = (const WORD *)(from + c * from_column);                                                        \
+            for (int64_t r = 0; r < rows; r++) tile[r][c] = line[r];                                                          \
+        }                                                                                                                     \
+        for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_row, tile[r], columns * sizeof(WORD));                          \
+    }                                                                                                                         \
+    /* a strip of MG_COPY_TILE rows of a transpose */                                                                         \
+    static void name##_strip(const mg_copy_plan *p, int64_t task) {                                                           \
+        const int last = p->ndim - 1;                                                                                         \
+        const int64_t item = sizeof(WORD), rows = p->shape[p->side], length = p->shape[last];                                 \
+        const int64_t strips = mg_copy_parts(rows, MG_COPY_TILE), row = task % strips * MG_COPY_TILE, left = rows - row;      \
+        char *to = p->target;                                                                                                 \
+        const char *from = p->source;                                                                                         \
+        mg_copy_seek(p, last, p->side, task / strips, &to, &from);                                                            \
+        for (int64_t c = 0; c < length; c += MG_COPY_TILE)                                                                    \
+            name##_tile(to + row * p->to[p->side] + c * item, p->to[p->side], from + row * item + c * p->from[last], p->from[last],\
+                        left < MG_COPY_TILE ? left : MG_COPY_TILE, length - c < MG_COPY_TILE ? length - c : MG_COPY_TILE);    \
+    }                                                                                                                         \
+    static void name##_row(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t n) {                       \
+        const int64_t item = sizeof(WORD);                                                                                    \
+        if (to_step == item && from_step == item) memcpy(to, from, n * item);                                                 \
+        else if (to_step == item && from_step == -item) REVERSE((WORD *)to, (const WORD *)from - (n - 1), n);                 \
+        else if (to_step == item && from_step == 0) FILL((WORD *)to, *(const WORD *)from, n);                                 \
+        else for (int64_t i = 0; i < n; i++) *(WORD *)(to + i * to_step) = *(const WORD *)(from + i * from_step);             \
+    }                                                                                                                         \
+    /* about MG_COPY_SPAN bytes: some rows, or a piece of one */                                                              \
+    static void name##_rows(const mg_copy_plan *p, int64_t task) {                                                            \
+        const int last = p->ndim - 1, inner = last > 0 ? last - 1 : 0;                                                        \
+        const int64_t length = p->shape[last], piece = mg_copy_piece(sizeof(WORD)), group = mg_copy_group(length, sizeof(WORD));\
+        const int64_t rows = mg_copy_count(p, last, -1), middle = last > 0 ? p->shape[inner] : 1;                             \
+        const int64_t pieces = mg_copy_parts(length, piece), start = task % pieces * piece;                                   \
+        const int64_t n = length - start < piece ? length - start : piece;                                                    \
+        const int64_t first = task / pieces * group, end = rows - first < group ? rows : first + group;                       \
+        for (int64_t row = first, run; row < end; row += run) {                                                               \
+            char *to = p->target + start * p->to[last];                                                                       \
+            const char *from = p->source + start * p->from[last];                                                             \
+            mg_copy_seek(p, last, -1, row, &to, &from);                                                                       \
+            run = middle - row % middle < end - row ? middle - row % middle : end - row;                                      \
+            for (int64_t j = 0; j < run; j++)                                                                                 \
+                name##_row(to + j * p->to[inner], p->to[last], from + j * p->from[inner], p->from[last], n);                  \
+        }                                                                                                                     \
+    }                                                                                                                         \
+    static void name(const mg_copy_plan *p, int64_t task) {                                                                   \
+        if (p->side >= 0) name##_strip(p, task);                                                                              \
+        else name##_rows(p, task);                                                                                            \
     }
 
-typedef uint32_t __attribute__((may_alias)) mg_word32;
-typedef uint64_t __attribute__((may_alias)) mg_word64;
-MG_STRIDED_COPY(mg_word32, mg_copy_32)
-MG_STRIDED_COPY(mg_word64, mg_copy_64)
-MG_STRIDED_COPY(uint8_t, mg_copy_8)
+static inline void mg_fill_bytes(uint8_t *to, uint8_t value, int64_t n) { memset(to, value, n); }
+static inline void mg_reverse_bytes(uint8_t *restrict to, const uint8_t *restrict from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = from[n - 1 - i];
+}
+MG_STRIDED_COPY(float, mg_copy_32, fill_line, reverse_line)
+MG_STRIDED_COPY(double, mg_copy_64, fill_line, reverse_line)
+MG_STRIDED_COPY(uint8_t, mg_copy_8, mg_fill_bytes, mg_reverse_bytes)
 #undef MG_STRIDED_COPY
+
+/* Makes copies of elements of 1, 4 or 8 bytes, which mg_plan_copy has seen. */
+static void mg_copy(const mg_copy_plan *plans, int count, int64_t item, int threads) {
+    int64_t tasks = 0;
+    for (int i = 0; i < count; i++) tasks += plans[i].tasks;
+    #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t t = 0; t < tasks; t++) {
+        const mg_copy_plan *p = plans;
+        int64_t task = t;
+        for (; task >= p->tasks; p++) task -= p->tasks;
+        if (item == 4) mg_copy_32(p, task);
+        else if (item == 8) mg_copy_64(p, task);
+        else mg_copy_8(p, task);
+    }
+}
 
 #endif

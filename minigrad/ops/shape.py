@@ -12,7 +12,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
-from minigrad._ext import elementwise, memory
+from minigrad._ext import memory
 from minigrad._ext.engine import Function, apply
 from minigrad._naming import named_node
 
@@ -754,8 +754,8 @@ class RollFunction(Function):
         out = memory.empty_array(x.shape, x.dtype)
         if x.size:
             pieces = [_rolled(size, move % size) for size, move in zip(x.shape, moves, strict=True)]
-            for pairs in itertools.product(*pieces):
-                kernels.copy_into(out[tuple(to for to, _ in pairs)], x[tuple(source for _, source in pairs)])
+            places = [tuple(zip(*pairs, strict=True)) for pairs in itertools.product(*pieces)]
+            kernels.copy_pieces(out, x, places)
         return out
 
     def backward(self, g):
@@ -786,9 +786,8 @@ class TriangleFunction(Function):
         return "TrilBackward0" if self.lower else "TriuBackward0"
 
     def forward(self, x):
-        kept = np.tri(*x.shape[-2:], self.diagonal, dtype=bool)
-        mask = kernels.copied(np.broadcast_to(kept if self.lower else ~kept, x.shape))
-        return elementwise.where(mask, x, np.broadcast_to(np.zeros((), x.dtype), x.shape))
+        rows, columns = x.shape[-2:]
+        return kernels.triangle(np.ascontiguousarray(x), self.lower, max(-rows, min(self.diagonal, columns)))
 
     def backward(self, g):
         return apply(TriangleFunction(self.lower, self.diagonal), g)
