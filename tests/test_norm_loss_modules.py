@@ -214,3 +214,26 @@ def test_a_loss_of_no_samples_is_nan_without_a_warning():
             assert x.grad.shape == (0, 3)
         ignored = nn.functional.cross_entropy(minigrad.ones(2, 3), minigrad.full((2,), -100))
         assert np.isnan(ignored.item())
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 7), (2, 5, 3, 4), (1, 9, 1), (4, 1, 6)])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_cross_entropy_of_transposed_logits(shape, reduction):
+    """Classes that lie side by side are read where they are: the values, the gradient and the Hessian are those of a copy."""
+    rng = np.random.default_rng(1)
+    stored = rng.standard_normal((shape[0], *shape[2:], shape[1]))
+    target = minigrad.tensor(rng.integers(0, shape[1], (shape[0], *shape[2:])))
+    target.view(-1)[0] = -100
+    weight = minigrad.tensor(rng.uniform(0.5, 2, shape[1]))
+    found = []
+    for copied in (False, True):
+        x = minigrad.tensor(stored, requires_grad=True)
+        logits = x.movedim(-1, 1)
+        loss = nn.functional.cross_entropy(
+            logits.contiguous() if copied else logits, target, weight, reduction=reduction, label_smoothing=0.1
+        )
+        (gx,) = minigrad.autograd.grad((loss * loss).sum(), x, create_graph=True)
+        (ggx,) = minigrad.autograd.grad((gx * gx).sum(), x)
+        found.append([part.detach().numpy() for part in (loss, gx, ggx)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)

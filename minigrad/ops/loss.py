@@ -139,6 +139,22 @@ def find_bad_target(target: np.ndarray, classes: int, ignore: int) -> int | None
     return None if position < 0 else int(ordered.flat[position])
 
 
+def _classes_last(x: np.ndarray) -> np.ndarray | None:
+    """x (N, C, ...) as (N, ..., C) if that is contiguous and (N, C, ...) is not."""
+    if x.ndim < 3 or x.flags.c_contiguous:
+        return None
+    last = x.transpose(0, *range(2, x.ndim), 1)
+    return last if last.flags.c_contiguous else None
+
+
+def _empty_like(x: np.ndarray) -> np.ndarray:
+    """An array of x's shape, with the classes side by side where x has them so."""
+    last = _classes_last(x)
+    if last is None:
+        return empty_array(x.shape, x.dtype)
+    return empty_array(last.shape, x.dtype).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
 class _Target:
     """The target of a loss of class indices: int64 classes, their weights or None, the class to ignore, and the reduction."""
 
@@ -158,8 +174,9 @@ class _Target:
         return np.asarray(total, losses.dtype)
 
     def around(self, x: np.ndarray) -> np.ndarray:
-        """x as (N, C, D)."""
-        return _around(x, 1 if x.ndim > 1 else 0)
+        """x as (N, C, D); without a copy as (N * D, C, 1) where the classes lie side by side, as a transpose of logits has them."""
+        last = _classes_last(x)
+        return _around(x, 1 if x.ndim > 1 else 0) if last is None else last.reshape(-1, last.shape[-1], 1)
 
 
 class CrossEntropyFunction(Function):
@@ -191,7 +208,7 @@ class CrossEntropyGradFunction(Function):
 
     def forward(self, g, x):
         t = self.target
-        out = empty_array(x.shape, x.dtype)
+        out = _empty_like(x)
         kernels.cross_entropy_backward(
             np.ascontiguousarray(g).reshape(-1),
             t.scale,
