@@ -1,11 +1,20 @@
-"""The mean squared error, compiled, as a node of the graph: what it would be in minigrad/ops/loss.py, but for its speed."""
+"""The losses of most training steps, compiled, as nodes of the graph: what they would be in minigrad/ops/loss.py, but for their speed."""
 import math
 
 cimport numpy as cnp
+from libc.string cimport memcpy
 
 from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
-from minigrad._ext.loss cimport scaled_difference, squared_error
-from minigrad._ext.memory cimport empty
+from minigrad._ext.loss cimport (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    find_bad_target,
+    nll_backward,
+    nll_forward,
+    scaled_difference,
+    squared_error,
+)
+from minigrad._ext.memory cimport empty, zeros
 
 cnp.import_array()
 
@@ -75,4 +84,124 @@ def try_squared_error(x, y, bint mean, /):
         out = run(node, x, y)
     finally:
         end(node, (x, y), out)
+    return out
+
+
+# The losses of class indices: scores (N, C) and targets (N) without weights, the mean or the sum. The others are in minigrad/ops/loss.py,
+# and so are the gradients that are themselves recorded.
+
+
+cdef object cross_entropy_gradient = None
+cdef object nll_gradient = None
+
+
+def configure(*, cross_entropy, nll):
+    """Tells this module the differentiable gradients: cross_entropy(g, x, target, ignore, reduction), nll(g, shape, target, ignore,
+    scale) for arrays target. Called once, by minigrad/ops/loss.py."""
+    global cross_entropy_gradient, nll_gradient
+    cross_entropy_gradient, nll_gradient = cross_entropy, nll
+
+
+cdef class ClassLossFunction(Function):
+    """A loss of scores (N, C) at the classes of a target: its copy, and what the sum of the losses is multiplied by."""
+    cdef cnp.ndarray target
+    cdef cnp.npy_intp ignore
+    cdef double scale
+    cdef bint mean
+
+    def own_name(self):
+        return "NllLossBackward0"
+
+    cdef tuple totals(self, TensorBase x):
+        """The sum of the losses and the number of targets that count."""
+        raise NotImplementedError
+
+
+cdef class CrossEntropyFunction(ClassLossFunction):
+    """-log p[t] for p = softmax(x)"""
+    cdef cnp.ndarray maxima, logs
+
+    cdef tuple totals(self, TensorBase x):
+        cdef int typenum = cnp.PyArray_TYPE(x._array)
+        cdef cnp.npy_intp *count = cnp.PyArray_DIMS(self.target)
+        self.maxima, self.logs = empty(1, count, typenum), empty(1, count, typenum)
+        return cross_entropy_forward(x._array, self.target, None, self.ignore, 0, empty(1, count, typenum), self.maxima, self.logs)
+
+    cdef object run_backward(self, object g, bint create_graph):
+        cdef TensorBase x
+        cdef cnp.ndarray gx
+        self.check_saved()
+        x = self.saved[0]
+        if create_graph:
+            return (cross_entropy_gradient(g, x, self.target, self.ignore, "mean" if self.mean else "sum"),)
+        gx = empty(2, cnp.PyArray_DIMS(x._array), cnp.PyArray_TYPE(x._array))
+        cross_entropy_backward((<TensorBase> g)._array, self.scale, x._array, self.target, None, self.ignore, 0, self.maxima, self.logs, gx)
+        return (wrap(gx),)
+
+
+cdef class NllLossFunction(ClassLossFunction):
+    """-x[t], linear in x"""
+    cdef cnp.npy_intp[2] shape
+
+    cdef tuple totals(self, TensorBase x):
+        self.shape[0], self.shape[1] = cnp.PyArray_DIM(x._array, 0), cnp.PyArray_DIM(x._array, 1)
+        return nll_forward(x._array, self.target, None, self.ignore, empty(1, self.shape, cnp.PyArray_TYPE(x._array)))
+
+    cdef object run_backward(self, object g, bint create_graph):
+        cdef cnp.ndarray gx
+        if create_graph:
+            return (nll_gradient(g, (self.shape[0], self.shape[1]), self.target, self.ignore, self.scale),)
+        gx = zeros(2, self.shape, cnp.PyArray_TYPE((<TensorBase> g)._array))
+        nll_backward((<TensorBase> g)._array, self.scale, self.target, None, self.ignore, gx)
+        return (wrap(gx),)
+
+
+cdef TensorBase run_class_loss(ClassLossFunction node, TensorBase x, bint entropy):
+    cdef cnp.ndarray loss = empty(0, NULL, cnp.PyArray_TYPE(x._array))
+    cdef double total, count
+    cdef TensorBase out
+    total, count = node.totals(x)
+    node.scale = 1
+    if node.mean:
+        node.scale = 1 / count if count else 0
+        total = total / count if count else math.nan
+    if cnp.PyArray_TYPE(loss) == cnp.NPY_FLOAT32:
+        (<float *> cnp.PyArray_DATA(loss))[0] = <float> total
+    else:
+        (<double *> cnp.PyArray_DATA(loss))[0] = total
+    out = wrap(loss)
+    if grad_enabled() and needs_grad(x):
+        if entropy:
+            node.keep(x, None)
+        attach(out, node, (edge_of(x),))
+    return out
+
+
+def try_class_loss(x, target, ignore, bint mean, bint entropy, /):
+    """The cross entropy (or, not entropy: the negative log likelihood) of contiguous float scores x (N, C) and valid int64 targets (N), C
+    and N above 0; None for any other."""
+    if not (isinstance(x, TensorBase) and isinstance(target, TensorBase) and type(ignore) is int):
+        return None
+    cdef cnp.ndarray a = (<TensorBase> x)._array, t = (<TensorBase> target)._array
+    cdef int typenum = cnp.PyArray_TYPE(a)
+    if not (
+        (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64) and cnp.PyArray_TYPE(t) == cnp.NPY_INT64
+        and cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_NDIM(t) == 1 and cnp.PyArray_DIM(a, 0) == cnp.PyArray_DIM(t, 0)
+        and cnp.PyArray_SIZE(a) and cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(t)
+    ):
+        return None
+    if find_bad_target(t, cnp.PyArray_DIM(a, 1), ignore) >= 0:
+        return None
+    cdef ClassLossFunction node = CrossEntropyFunction() if entropy else NllLossFunction()
+    node.target = empty(1, cnp.PyArray_DIMS(t), cnp.NPY_INT64)
+    memcpy(cnp.PyArray_DATA(node.target), cnp.PyArray_DATA(t), cnp.PyArray_NBYTES(t))
+    node.ignore, node.mean = ignore, mean
+    if not watching:
+        return run_class_loss(node, x, entropy)
+    out = None
+    begin(node, (x,))
+    try:
+        out = run_class_loss(node, x, entropy)
+    finally:
+        end(node, (x,), out)
     return out

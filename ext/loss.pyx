@@ -49,7 +49,12 @@ def softmax_backward(const floating[:, :, ::1] g, const floating[:, :, ::1] y, f
                            plan_threads(outer * n * inner))
 
 
-def find_bad_target(cnp.ndarray target, int64_t classes, int64_t ignore):
+cdef inline int64_t inner_size(cnp.ndarray x) noexcept:
+    """D of (N, C, D), 1 of (N, C)."""
+    return cnp.PyArray_DIM(x, 2) if cnp.PyArray_NDIM(x) == 3 else 1
+
+
+cpdef int64_t find_bad_target(cnp.ndarray target, int64_t classes, int64_t ignore):
     """The position of the first target, in order, that is neither in [0, classes) nor `ignore`, -1 if there is none."""
     cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
     cdef int64_t i, count = cnp.PyArray_SIZE(target), found = -1
@@ -68,14 +73,14 @@ cdef void run_cross_entropy_forward(const floating *x, const int64_t *target, co
                             plan_threads(N * C * D + 20 * N * D))
 
 
-def cross_entropy_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, double smoothing,
-                          cnp.ndarray losses, cnp.ndarray maxima, cnp.ndarray logs):
-    """Writes the loss, the largest logit and log(sum(exp(x - max))) of each of the N * D positions of x (N, C, D).
+cpdef tuple cross_entropy_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, double smoothing,
+                                  cnp.ndarray losses, cnp.ndarray maxima, cnp.ndarray logs):
+    """Writes the loss, the largest logit and log(sum(exp(x - max))) of each of the N * D positions of x (N, C, D) or (N, C).
 
     Returns the sum of the losses and the sum of the weights of the targets that are not `ignore`. weight (C) may be None. All are
     contiguous and of x's type but for target, int64; the targets have been checked.
     """
-    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = cnp.PyArray_DIM(x, 2)
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = inner_size(x)
     cdef double[2] totals
     cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
     totals[0] = totals[1] = 0
@@ -105,10 +110,10 @@ cdef void run_cross_entropy_backward(const floating *g, int64_t step, double sca
                              plan_threads(N * C * D + 20 * N * D))
 
 
-def cross_entropy_backward(cnp.ndarray g, double scale, cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore,
-                           double smoothing, cnp.ndarray maxima, cnp.ndarray logs, cnp.ndarray gx):
+cpdef object cross_entropy_backward(cnp.ndarray g, double scale, cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore,
+                                    double smoothing, cnp.ndarray maxima, cnp.ndarray logs, cnp.ndarray gx):
     """gx of the losses of cross_entropy_forward for the incoming gradient g * scale; g has one element, or one a position."""
-    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = cnp.PyArray_DIM(x, 2)
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = inner_size(x)
     cdef int64_t step = 1 if cnp.PyArray_SIZE(g) > 1 else 0
     cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
     cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
@@ -128,9 +133,9 @@ def cross_entropy_backward(cnp.ndarray g, double scale, cnp.ndarray x, cnp.ndarr
                 <double *> cnp.PyArray_DATA(gx), N, C, D)
 
 
-def nll_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, cnp.ndarray losses):
+cpdef tuple nll_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, cnp.ndarray losses):
     """losses = -weight[t] x[n, t, d], 0 where t is `ignore`. Returns the sums of the losses and of the weights that count."""
-    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = cnp.PyArray_DIM(x, 2)
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1), D = inner_size(x)
     cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
     cdef const void *source = cnp.PyArray_DATA(x)
     cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
@@ -150,9 +155,9 @@ def nll_forward(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, int64_t i
     return totals[0], totals[1]
 
 
-def nll_backward(cnp.ndarray g, double scale, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, cnp.ndarray gx) -> None:
+cpdef object nll_backward(cnp.ndarray g, double scale, cnp.ndarray target, cnp.ndarray weight, int64_t ignore, cnp.ndarray gx):
     """Writes -weight[t] g scale to gx[n, t, d], which the caller has zeroed; g has one element, or one a position."""
-    cdef int64_t N = cnp.PyArray_DIM(gx, 0), C = cnp.PyArray_DIM(gx, 1), D = cnp.PyArray_DIM(gx, 2)
+    cdef int64_t N = cnp.PyArray_DIM(gx, 0), C = cnp.PyArray_DIM(gx, 1), D = inner_size(gx)
     cdef int64_t step = 1 if cnp.PyArray_SIZE(g) > 1 else 0
     cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
     cdef const void *along = cnp.PyArray_DATA(g)

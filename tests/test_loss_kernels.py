@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
+import minigrad as mg
 from minigrad._ext import loss
 from minigrad._ext.threads import get_num_threads, set_num_threads
 
@@ -202,3 +203,41 @@ def test_bits_do_not_depend_on_threads(shape):
     finally:
         set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("dtype", [mg.float32, mg.float64])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("function", [mg.nn.functional.cross_entropy, mg.nn.functional.nll_loss])
+def test_compiled_losses_of_classes_agree_with_the_weighted_ones(function, reduction, dtype):
+    """Scores (N, C) without weights have nodes of their own, also where their gradients are recorded."""
+    for target in ([2, 0, 1, 4, 4], [2, -100, 1, -100, 0], [-100] * 5):
+        classes, twin = mg.tensor(target), None
+        for weight in (None, mg.ones(5, dtype=dtype)):
+            mg.manual_seed(0)
+            x = mg.randn(5, 5, dtype=dtype, requires_grad=True)
+            loss = function(x, classes, weight, reduction=reduction)
+            (first,) = mg.autograd.grad(loss * 3, x, create_graph=True)
+            (plain,) = mg.autograd.grad(function(x, classes, weight, reduction=reduction) * 3, x)
+            second = (
+                mg.autograd.grad((first**2).sum(), x, allow_unused=True)[0]
+                if function is not mg.nn.functional.nll_loss
+                else first
+            )
+            found = [t.detach().numpy() for t in (loss, first, plain, second)]
+            for mine, other in zip(found, twin or found, strict=True):
+                np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+            twin = found
+
+
+def test_compiled_losses_of_classes_leave_what_is_wrong_to_the_checks():
+    x = mg.randn(3, 4, requires_grad=True)
+    with pytest.raises(IndexError, match="Target 4 is out of bounds"):
+        mg.nn.functional.nll_loss(x, mg.tensor([0, 4, 1]))
+    target = mg.tensor([0, 3, 1])
+    loss = mg.nn.functional.cross_entropy(x, target)
+    target[1] = 4  # the node has a copy
+    loss.backward(retain_graph=True)
+    with mg.no_grad():
+        x += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

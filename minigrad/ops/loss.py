@@ -250,6 +250,13 @@ class CrossEntropyGradFunction(Function):
         return gg, gx
 
 
+def _cross_entropy_gradient(g: Tensor, x: Tensor, classes: np.ndarray, ignore: int, reduction: str) -> Tensor:
+    """The differentiable gradient of the compiled cross entropy."""
+    node = CrossEntropyFunction(_Target(classes, None, ignore, reduction), 0.0)
+    node.forward(x._array)
+    return apply(CrossEntropyGradFunction(node), g, x)
+
+
 def cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, smoothing: float, reduction: str) -> Tensor:
     """The cross entropy of softmax(x) and the classes; all arguments have been checked, x and weight have one dtype."""
     return apply(CrossEntropyFunction(_target(target, weight, ignore, reduction), smoothing), x)
@@ -285,6 +292,16 @@ class NllLossAdjointFunction(Function):
 
     def backward(self, h):
         return apply(NllLossFunction(self.target), h)
+
+
+def _nll_gradient(g: Tensor, shape: tuple[int, int], classes: np.ndarray, ignore: int, scale: float) -> Tensor:
+    """The differentiable gradient of the compiled negative log likelihood."""
+    target = _Target(classes, None, ignore, "mean")
+    target.scale = scale
+    return apply(NllLossAdjointFunction(target, shape), g)
+
+
+hot_loss.configure(cross_entropy=_cross_entropy_gradient, nll=_nll_gradient)
 
 
 def nll_loss(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> Tensor:

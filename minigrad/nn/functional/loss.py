@@ -260,6 +260,10 @@ def cross_entropy(
     weight (C): a factor for each class; the mean is then the weighted mean. Raises ValueError, RuntimeError and IndexError as PyTorch
     does for a batch size, shape, dtype or class that does not fit, before anything is computed.
     """
+    if weight is None and size_average is None and reduce is None and label_smoothing == 0 and reduction in ("mean", "sum"):
+        loss = hot_loss.try_class_loss(input, target, ignore_index, reduction == "mean", True)
+        if loss is not None:
+            return loss
     reduction = _reduction(reduction, size_average, reduce)
     if not (isinstance(input, TensorBase) and isinstance(target, TensorBase)):
         name, position, value = ("target", 2, target) if isinstance(input, TensorBase) else ("input", 1, input)
@@ -309,6 +313,10 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """-weight[t] input[t] for log probabilities input (N, C, d1, ...) or (C) and classes t. Arguments and errors as cross_entropy's."""
+    if weight is None and size_average is None and reduce is None and reduction in ("mean", "sum"):
+        loss = hot_loss.try_class_loss(input, target, ignore_index, reduction == "mean", False)
+        if loss is not None:
+            return loss
     reduction = _reduction(reduction, size_average, reduce)
     _check_tensors("nll_loss", input=input, target=target)
     _class_arguments("nll_loss_forward", input, target, weight, ignore_index)
