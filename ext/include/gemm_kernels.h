@@ -318,8 +318,8 @@ static void NAME(gemm_row)(int64_t N, int64_t K, const REAL *A, int64_t a_col, c
     for (int64_t first = 0; first < N; first += chunk) {
         const int64_t n = N - first < chunk ? N - first : chunk;
         REAL *c = C + first;
-        if (E != C)
-            for (int64_t j = 0; j < n; j++) c[j] = E ? E[first + j] : 0;
+        if (!E) memset(c, 0, n * sizeof(REAL)); /* not `E ? E[j] : 0`: that becomes a masked load from NULL, which traps inside */
+        else if (E != C) memcpy(c, E + first, n * sizeof(REAL));
         int64_t k = 0;
         for (; k + 8 <= K; k += 8) {
             const REAL *b = B + k * b_row + first;
