@@ -1,151 +1,226 @@
 /* Depthwise convolutions: one input channel and one output channel a group. Compiled through multiversion.h.
 
-   They move as much memory as they multiply, so each image is read and written once: a band of its rows is copied into L1 or L2 with the
-   padding around and columns split by phase of the stride, and four rows of the result at a time are sums in registers, so that a vector
-   of the band is loaded once for up to four of them. Square kernels and strides that are known when this is compiled; the strip algorithm
-   has the others. */
+   They move as much memory as they multiply, so each image is read where it lies, without a copy: a vector is masked where it
+   reaches over the border, and a row beyond the border is a row of zeros. A few rows of the result at a time are sums in
+   registers, so that a vector serves all of them. Square kernels and strides that are known when this is compiled; the strip
+   algorithm has the others. */
 
-#define DEPTHWISE_ROWS 4     /* rows of the result at a time */
-#define DEPTHWISE_BAND 16384 /* elements of a band: 64 KB of float */
+#define DEPTHWISE_ROWS 4  /* rows of the result at a time */
+#define DEPTHWISE_PAIRS 2 /* the same of the adjoint of a stride of 2, in pairs */
 
-/* The geometry of one plane: rows x columns of the result from an image of size[0] x size[1], strips of `length` a row and phase. */
+/* One plane. A row of the result comes in `blocks` vectors; each of them reads `loads` vectors of a row of the source, lanes
+   mask[block * loads + u] of vector u. */
 typedef struct {
-    int64_t size[2], rows, columns, padding[2], length, band;
+    int64_t height, width, rows, columns; /* of the source and of the result */
+    int64_t top, left, blocks, loads;     /* padding */
+    REAL *zeros, *dropped;                /* a row beyond the border of the source, and of the result */
+    uint32_t *mask;
 } NAME(depthwise_plane);
 
-static NAME(depthwise_plane) NAME(depthwise_plan)(const int64_t *size, const int64_t *result, const int64_t *padding, int64_t K,
-                                                  int64_t S) {
-    NAME(depthwise_plane) p = {.size = {size[1], size[2]}, .rows = result[1], .columns = result[2], .padding = {padding[0], padding[1]}};
-    p.length = conv_round_up(p.columns, LANES) + K;
-    p.band = conv_round_up(conv_min(p.rows, DEPTHWISE_BAND / (p.length * S * S) + 1), DEPTHWISE_ROWS);
-    return p;
+/* Row h of the source x. */
+MG_INLINE const REAL *NAME(depthwise_row)(const NAME(depthwise_plane) *p, const REAL *x, int64_t h) {
+    return h >= 0 && h < p->height ? x + h * p->width : p->zeros;
 }
 
-static int64_t NAME(depthwise_elements)(const NAME(depthwise_plane) *p, int64_t K, int64_t S) {
-    return ((p->band - 1) * S + K) * S * p->length;
+/* Row r of the result y. A branch around the stores instead would make gcc move the sums into it, row by row: half as fast. */
+MG_INLINE REAL *NAME(depthwise_to)(const NAME(depthwise_plane) *p, REAL *y, int64_t r) {
+    return r >= 0 && r < p->rows ? y + r * p->columns : p->dropped;
 }
 
-/* What rows first .. first + count - 1 of the result read, as band[row][phase][length]. */
-static void NAME(depthwise_fill)(REAL *band, const NAME(depthwise_plane) *p, int64_t K, int64_t S, const REAL *x, int64_t first,
-                                 int64_t count) {
-    for (int64_t i = first * S; i < (first + count - 1) * S + K; i++)
-        for (int64_t phase = 0; phase < S; phase++, band += p->length) {
-            const int64_t row = i - p->padding[0], start = phase - p->padding[1];
-            int64_t from, to;
-            NAME(conv_inside)(p->length, start, S, p->size[1], &from, &to);
-            if (row < 0 || row >= p->size[0]) from = to = 0;
-            NAME(conv_fill_row)(band, p->length, x + row * p->size[1] + start, S, from, to);
+/* The first of n elements that belongs to a block: the last block overlaps its neighbour, to be a whole one. */
+MG_INLINE int64_t NAME(depthwise_first)(int64_t n, int64_t block) {
+    return conv_min(block * LANES, n > LANES ? n - LANES : 0);
+}
+
+/* Prepares the masks for rows of n elements, where element j reads from j * S + start on; stride 2 takes pairs of vectors.
+   disjoint: blocks do not overlap. Scratch is the thread's own. */
+static void NAME(depthwise_prepare)(NAME(depthwise_plane) *p, int64_t n, int64_t S, int64_t start, int64_t loads,
+                                    int disjoint) {
+    p->blocks = (n + LANES - 1) / LANES;
+    p->loads = loads;
+    p->zeros = mg_thread_scratch((p->width + p->columns) * sizeof(REAL) + p->blocks * loads * sizeof(uint32_t));
+    p->dropped = p->zeros + p->width;
+    p->mask = (uint32_t *)(p->dropped + p->columns);
+    memset(p->zeros, 0, p->width * sizeof(REAL));
+    for (int64_t b = 0; b < p->blocks; b++)
+        for (int64_t u = 0; u < loads; u++) {
+            const int64_t j = disjoint ? b * LANES : NAME(depthwise_first)(n, b), half = S == 2 ? u % 2 : 0;
+            const int64_t at = j * S + start + u - half + half * LANES; /* what lane 0 reads */
+            const int64_t end = conv_min(p->width - at, conv_min(LANES, n - j) * S - half * LANES);
+            p->mask[b * loads + u] = NAME(conv_lanes)(-at, end);
         }
 }
 
+/* v[k] = what tap k of a row reads for a block, from its first lane's first tap on. */
+MG_INLINE void NAME(depthwise_taps)(const int K, const int S, VECTOR *v, const REAL *from, const uint32_t *mask) {
+    _Pragma("GCC unroll 8") for (int k = 0; k < K; k += S) {
+        v[k] = NAME(conv_masked)(mask[k], from + k);
+        if (S == 1) continue;
+        const VECTOR low = v[k], high = NAME(conv_masked)(mask[k + 1], from + k + LANES);
+        v[k] = NAME(conv_every_second)(low, high, 0);
+        if (k + 1 < K) v[k + 1] = NAME(conv_every_second)(low, high, 1);
+    }
+}
+
 /* y (rows, columns) = bias + the correlation of x with w (K, K) */
-MG_INLINE void NAME(depthwise_image)(const int K, const int S, REAL *y, const NAME(depthwise_plane) *p, const REAL *x, const REAL *w,
-                                     REAL bias, REAL *band) {
-    for (int64_t first = 0; first < p->rows; first += p->band) {
-        const int64_t count = conv_min(p->band, p->rows - first);
-        NAME(depthwise_fill)(band, p, K, S, x, first, conv_round_up(count, DEPTHWISE_ROWS)); /* rows past the last one are dropped */
-        for (int64_t r = 0; r < count; r += DEPTHWISE_ROWS)
-            for (int64_t j = 0; j < p->columns; j += LANES) {
-                VECTOR sum[DEPTHWISE_ROWS];
-                _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++) sum[q] = (VECTOR){0} + bias;
-                _Pragma("GCC unroll 16") for (int i = 0; i < (DEPTHWISE_ROWS - 1) * S + K; i++)
-                    _Pragma("GCC unroll 8") for (int k = 0; k < K; k++) {
-                        const VECTOR v = *(const VECTOR *)(band + ((r * S + i) * S + k % S) * p->length + j + k / S);
-                        _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++)
-                            if (i - q * S >= 0 && i - q * S < K) sum[q] += w[(i - q * S) * K + k] * v;
-                    }
-                REAL *const to = y + (first + r) * p->columns + j;
-                for (int q = 0; q < DEPTHWISE_ROWS && r + q < count; q++)
-                    NAME(gemm_store)(to + q * p->columns, sum[q], conv_min(LANES, p->columns - j));
+MG_INLINE void NAME(depthwise_image)(const int K, const int S, REAL *y, const NAME(depthwise_plane) *p, const REAL *x,
+                                     const REAL *w, REAL bias) {
+    for (int64_t r = 0; r < p->rows; r += DEPTHWISE_ROWS) {
+        const REAL *from[(DEPTHWISE_ROWS - 1) * 2 + 5];
+        _Pragma("GCC unroll 16") for (int i = 0; i < (DEPTHWISE_ROWS - 1) * S + K; i++)
+            from[i] = NAME(depthwise_row)(p, x, r * S + i - p->top) - p->left;
+        for (int64_t b = 0; b < p->blocks; b++) {
+            const int64_t j = NAME(depthwise_first)(p->columns, b);
+            VECTOR sum[DEPTHWISE_ROWS], v[5];
+            _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++) sum[q] = (VECTOR){0} + bias;
+            _Pragma("GCC unroll 16") for (int i = 0; i < (DEPTHWISE_ROWS - 1) * S + K; i++) {
+                NAME(depthwise_taps)(K, S, v, from[i] + j * S, p->mask + b * p->loads);
+                _Pragma("GCC unroll 8") for (int k = 0; k < K; k++)
+                    _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++)
+                        if (i - q * S >= 0 && i - q * S < K) sum[q] += w[(i - q * S) * K + k] * v[k];
             }
+            _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++)
+                NAME(gemm_store)(NAME(depthwise_to)(p, y, r + q) + j, sum[q], conv_min(LANES, p->columns));
+        }
+    }
+}
+
+/* gx (rows, columns) = bias + the adjoint of a correlation of stride 2 of g with w (K, K). `odd` is p->left % 2.
+   Columns 2 * t and 2 * t + 1 come together: with s 0 and 1, column 2 * t + s gets w[.][kw] * g[.][t + p->left / 2 + d] where
+   s + odd - kw = 2 * d. Rows 2 * q - p->top and the next one get w[2 * m][.] and w[2 * m + 1][.] of row q - m of g. */
+MG_INLINE void NAME(depthwise_spread)(const int K, const int odd, REAL *gx, const NAME(depthwise_plane) *p, const REAL *g,
+                                      const REAL *w, REAL bias) {
+    const int back = K / 2, first = odd - back;
+    const int64_t left = (p->left - odd) / 2 + first, q_end = ((p->rows - 1 + p->top) >> 1) + 1;
+    for (int64_t q = p->top >> 1; q < q_end; q += DEPTHWISE_PAIRS)
+        for (int64_t b = 0; b < p->blocks; b++) {
+            const int64_t t = NAME(depthwise_first)((p->columns + 1) / 2, b), here = conv_min(2 * LANES, p->columns - 2 * t);
+            VECTOR sum[DEPTHWISE_PAIRS * 2][2];
+            _Pragma("GCC unroll 8") for (int i = 0; i < DEPTHWISE_PAIRS * 4; i++) sum[i / 2][i % 2] = (VECTOR){0} + bias;
+            _Pragma("GCC unroll 4") for (int i = 0; i < DEPTHWISE_PAIRS + back; i++) {
+                const REAL *const from = NAME(depthwise_row)(p, g, q + i - back) + t + left;
+                _Pragma("GCC unroll 4") for (int d = 0; d <= back; d++) {
+                    const VECTOR v = NAME(conv_masked)(p->mask[b * p->loads + d], from + d);
+                    _Pragma("GCC unroll 4") for (int row = 0; row < DEPTHWISE_PAIRS * 2; row++)
+                        _Pragma("GCC unroll 2") for (int side = 0; side < 2; side++) {
+                            const int kh = 2 * (row / 2 + back - i) + row % 2, kw = side + odd - 2 * (first + d);
+                            if (kh >= 0 && kh < K && kw >= 0 && kw < K) sum[row][side] += w[kh * K + kw] * v;
+                        }
+                }
+            }
+            _Pragma("GCC unroll 4") for (int row = 0; row < DEPTHWISE_PAIRS * 2; row++) {
+                REAL *const to = NAME(depthwise_to)(p, gx, 2 * q + row - p->top) + 2 * t;
+                NAME(gemm_store)(to, NAME(conv_in_turn)(sum[row][0], sum[row][1], 0), conv_min(LANES, here));
+                if (here > LANES)
+                    NAME(gemm_store)(to + LANES, NAME(conv_in_turn)(sum[row][0], sum[row][1], 1), here - LANES);
+            }
+        }
+}
+
+/* part[k] += LANES partial sums of x at tap k times g, over R rows of g from row r on */
+MG_INLINE void NAME(depthwise_weight_rows)(const int K, const int S, const int R, VECTOR *part, const NAME(depthwise_plane) *p,
+                                           const REAL *x, const REAL *g, int64_t r) {
+    const REAL *from[(DEPTHWISE_ROWS - 1) * 2 + 5];
+    _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + K; i++)
+        from[i] = NAME(depthwise_row)(p, x, r * S + i - p->top) - p->left;
+    for (int64_t b = 0, j = 0; b < p->blocks; b++, j += LANES) {
+        VECTOR line[DEPTHWISE_ROWS], v[5];
+        const int64_t here = conv_min(LANES, p->columns - j);
+        _Pragma("GCC unroll 4") for (int q = 0; q < R; q++) line[q] = NAME(gemm_load)(g + (r + q) * p->columns + j, here);
+        _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + K; i++) {
+            NAME(depthwise_taps)(K, S, v, from[i] + j * S, p->mask + b * p->loads);
+            _Pragma("GCC unroll 8") for (int k = 0; k < K; k++)
+                _Pragma("GCC unroll 4") for (int q = 0; q < R; q++)
+                    if (i - q * S >= 0 && i - q * S < K) part[(i - q * S) * K + k] += line[q] * v[k];
+        }
     }
 }
 
 /* sum[k] += LANES partial sums of x at tap k times g, over one image */
-MG_INLINE void NAME(depthwise_weight)(const int K, const int S, REAL *sum, const NAME(depthwise_plane) *p, const REAL *x,
-                                      const REAL *g, REAL *band) {
+MG_INLINE void NAME(depthwise_weight)(const int K, const int S, VECTOR *sum, const NAME(depthwise_plane) *p, const REAL *x,
+                                      const REAL *g) {
     VECTOR part[25];
-    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++) part[k] = *(const VECTOR *)(sum + k * LANES);
-    for (int64_t first = 0; first < p->rows; first += p->band) {
-        const int64_t count = conv_min(p->band, p->rows - first);
-        NAME(depthwise_fill)(band, p, K, S, x, first, count);
-        for (int64_t r = 0; r < count; r++)
-            for (int64_t j = 0; j < p->columns; j += LANES) {
-                const int64_t here = conv_min(LANES, p->columns - j);
-                const VECTOR v = NAME(gemm_load)(g + (first + r) * p->columns + j, here);
-                const REAL *const from = band + r * S * S * p->length + j;
-                if (here == LANES) {
-                    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++)
-                        part[k] += v * *(const VECTOR *)(from + (k / K * S + k % K % S) * p->length + k % K / S);
-                } else { /* both are masked: x may be Inf or NaN where g ends */
-                    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++)
-                        part[k] += v * NAME(gemm_load)(from + (k / K * S + k % K % S) * p->length + k % K / S, here);
-                }
-            }
-    }
-    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++) *(VECTOR *)(sum + k * LANES) = part[k];
+    int64_t r = 0;
+    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++) part[k] = sum[k];
+    for (; r + DEPTHWISE_ROWS <= p->rows; r += DEPTHWISE_ROWS)
+        NAME(depthwise_weight_rows)(K, S, DEPTHWISE_ROWS, part, p, x, g, r);
+    for (; r < p->rows; r++) /* no row of zeros for g: x may be Inf or NaN there */
+         NAME(depthwise_weight_rows)(K, S, 1, part, p, x, g, r);
+    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++) sum[k] = part[k];
 }
 
-#define DEPTHWISE(K, S)                                                                                                          \
-    static void NAME(depthwise_image_##K##_##S)(REAL *y, const NAME(depthwise_plane) *p, const REAL *x, const REAL *w, REAL bias, \
-                                                REAL *band) {                                                                    \
-        NAME(depthwise_image)(K, S, y, p, x, w, bias, band);                                                                     \
-    }                                                                                                                            \
-    static void NAME(depthwise_weight_##K##_##S)(REAL *sum, const NAME(depthwise_plane) *p, const REAL *x, const REAL *g,        \
-                                                 REAL *band) {                                                                   \
-        NAME(depthwise_weight)(K, S, sum, p, x, g, band);                                                                        \
+typedef void (*NAME(depthwise_function))(REAL *, const NAME(depthwise_plane) *, const REAL *, const REAL *, REAL);
+typedef void (*NAME(depthwise_weight_function))(VECTOR *, const NAME(depthwise_plane) *, const REAL *, const REAL *);
+#define DEPTHWISE(f, K, T)                                                                                                     \
+    static void NAME(depthwise_##f##_##K##_##T)(REAL *y, const NAME(depthwise_plane) *p, const REAL *x, const REAL *w,         \
+                                                REAL bias) {                                                                   \
+        NAME(depthwise_##f)(K, T, y, p, x, w, bias);                                                                           \
     }
-DEPTHWISE(3, 1) DEPTHWISE(3, 2) DEPTHWISE(5, 1) DEPTHWISE(5, 2)
+#define DEPTHWISE_WEIGHT(K, S)                                                                                                 \
+    static void NAME(depthwise_weight_##K##_##S)(VECTOR *sum, const NAME(depthwise_plane) *p, const REAL *x, const REAL *g) {  \
+        NAME(depthwise_weight)(K, S, sum, p, x, g);                                                                            \
+    }
+DEPTHWISE(image, 3, 1) DEPTHWISE(image, 3, 2) DEPTHWISE(image, 5, 1) DEPTHWISE(image, 5, 2)
+DEPTHWISE(spread, 3, 0) DEPTHWISE(spread, 3, 1) DEPTHWISE(spread, 5, 0) DEPTHWISE(spread, 5, 1)
+DEPTHWISE_WEIGHT(3, 1) DEPTHWISE_WEIGHT(3, 2) DEPTHWISE_WEIGHT(5, 1) DEPTHWISE_WEIGHT(5, 2)
+static const NAME(depthwise_function) NAME(depthwise_images)[2][2] = {
+    {NAME(depthwise_image_3_1), NAME(depthwise_image_3_2)}, {NAME(depthwise_image_5_1), NAME(depthwise_image_5_2)}};
+static const NAME(depthwise_function) NAME(depthwise_spreads)[2][2] = {
+    {NAME(depthwise_spread_3_0), NAME(depthwise_spread_3_1)}, {NAME(depthwise_spread_5_0), NAME(depthwise_spread_5_1)}};
+static const NAME(depthwise_weight_function) NAME(depthwise_weights)[2][2] = {
+    {NAME(depthwise_weight_3_1), NAME(depthwise_weight_3_2)}, {NAME(depthwise_weight_5_1), NAME(depthwise_weight_5_2)}};
 #undef DEPTHWISE
+#undef DEPTHWISE_WEIGHT
 
 /* As conv_strip. */
-static int64_t NAME(conv_depthwise)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *s, int adjoint,
+    const NAME(depthwise_function) run =
+        spread ? NAME(depthwise_spreads)[K == 5][odd] : NAME(depthwise_images)[K == 5][S - 1];
                                     int threads, char *scratch) {
     if (!scratch) return 0;
-    const int K = (int)s->kernel[2], S = (int)s->stride[2]; /* 1 for the adjoint: the kernel turned round, padded by what is missing */
-    const int64_t padding[2] = {adjoint ? K - 1 - s->padding[1] : s->padding[1], adjoint ? K - 1 - s->padding[2] : s->padding[2]};
+    const int K = (int)s->kernel[2], S = (int)s->stride[2], odd = (int)(s->padding[2] & 1);
+    const int turned = adjoint && S == 1; /* a correlation with the kernel turned round, padded by what is missing */
     const int64_t *from = adjoint ? s->out : s->image, *to = adjoint ? s->image : s->out;
-    const NAME(depthwise_plane) p = NAME(depthwise_plan)(from, to, padding, K, S);
-    void (*const image)(REAL *, const NAME(depthwise_plane) *, const REAL *, const REAL *, REAL, REAL *) =
-        K == 3 ? (S == 1 ? NAME(depthwise_image_3_1) : NAME(depthwise_image_3_2))
-               : (S == 1 ? NAME(depthwise_image_5_1) : NAME(depthwise_image_5_2));
-    const int64_t elements = NAME(depthwise_elements)(&p, K, S);
+    const int spread = adjoint && S == 2;
+    const NAME(depthwise_function) run = spread ? NAME(depthwise_spreads)[K == 5][odd] : NAME(depthwise_images)[K == 5][S - 1];
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        REAL *const band = mg_thread_scratch(elements * sizeof(REAL));
+        NAME(depthwise_plane) p = {from[1], from[2], to[1], to[2], s->padding[1], s->padding[2]};
+        if (turned) p.top = K - 1 - p.top, p.left = K - 1 - p.left;
+        if (spread)
+            NAME(depthwise_prepare)(&p, (p.columns + 1) / 2, 1, (p.left + odd) / 2 - K / 2, K / 2 + 1, 0);
+        else
+            NAME(depthwise_prepare)(&p, p.columns, S, -p.left, K + S - 1, 0);
 #pragma omp for schedule(static)
         for (int64_t plane = 0; plane < s->N * s->C; plane++) {
             const int64_t c = plane % s->C;
             REAL kernel[25];
-            for (int k = 0; k < K * K; k++) kernel[k] = w[c * K * K + (adjoint ? K * K - 1 - k : k)];
-            image(y + plane * to[1] * to[2], &p, x + plane * from[1] * from[2], kernel, bias ? bias[c] : 0, band);
+            for (int k = 0; k < K * K; k++) kernel[k] = w[c * K * K + (turned ? K * K - 1 - k : k)];
+            run(y + plane * to[1] * to[2], &p, x + plane * from[1] * from[2], kernel, bias ? bias[c] : 0);
         }
     }
     return 0;
 }
 
 /* As conv_strip_weight. A channel is one sum over all images. */
-static int64_t NAME(conv_depthwise_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads, char *scratch) {
+static int64_t NAME(conv_depthwise_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads,
+                                           char *scratch) {
     if (!scratch) return 0;
     const int K = (int)s->kernel[2], S = (int)s->stride[2];
-    const NAME(depthwise_plane) p = NAME(depthwise_plan)(s->image, s->out, s->padding + 1, K, S);
-    void (*const weight)(REAL *, const NAME(depthwise_plane) *, const REAL *, const REAL *, REAL *) =
-        K == 3 ? (S == 1 ? NAME(depthwise_weight_3_1) : NAME(depthwise_weight_3_2))
-               : (S == 1 ? NAME(depthwise_weight_5_1) : NAME(depthwise_weight_5_2));
-    const int64_t elements = NAME(depthwise_elements)(&p, K, S);
+    const NAME(depthwise_weight_function) run = NAME(depthwise_weights)[K == 5][S - 1];
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        REAL *const band = mg_thread_scratch(elements * sizeof(REAL));
+        NAME(depthwise_plane) p = {s->image[1], s->image[2], s->out[1], s->out[2], s->padding[1], s->padding[2]};
+        NAME(depthwise_prepare)(&p, p.columns, S, -p.left, K + S - 1, 1);
 #pragma omp for schedule(dynamic)
         for (int64_t c = 0; c < s->C; c++) {
-            REAL sum[25 * LANES] = {0};
+            VECTOR sum[25] = {0};
             for (int64_t n = 0; n < s->N; n++)
-                weight(sum, &p, x + (n * s->C + c) * s->image[1] * s->image[2], g + (n * s->C + c) * s->out[1] * s->out[2], band);
-            for (int k = 0; k < K * K; k++) gw[c * K * K + k] = NAME(gemm_sum)(*(const VECTOR *)(sum + k * LANES));
+                run(sum, &p, x + (n * s->C + c) * s->image[1] * s->image[2], g + (n * s->C + c) * s->out[1] * s->out[2]);
+            for (int k = 0; k < K * K; k++) gw[c * K * K + k] = NAME(gemm_sum)(sum[k]);
         }
     }
     return 0;
 }
 
 #undef DEPTHWISE_ROWS
-#undef DEPTHWISE_BAND
+#undef DEPTHWISE_PAIRS

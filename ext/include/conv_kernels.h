@@ -10,6 +10,50 @@ static void NAME(conv_inside)(int64_t n, int64_t start, int64_t step, int64_t si
     if (*to < *from) *to = *from;
 }
 
+/* The lanes from `first` up to `end`, which may both lie outside of a vector, as bits. */
+static uint32_t NAME(conv_lanes)(int64_t first, int64_t end) {
+    const uint32_t below = first <= 0 ? 0 : first >= LANES ? (1u << LANES) - 1 : (1u << first) - 1;
+    return (end <= 0 ? 0 : end >= LANES ? (1u << LANES) - 1 : (1u << end) - 1) & ~below;
+}
+
+/* Lanes l of p with bit l of the mask, 0 elsewhere; other lanes are not read. */
+MG_INLINE VECTOR NAME(conv_masked)(uint32_t mask, const REAL *p) {
+#if ISA_LEVEL == 4 && REAL_IS_FLOAT
+    return (VECTOR)_mm512_maskz_loadu_ps((__mmask16)mask, p);
+#elif ISA_LEVEL == 4
+    return (VECTOR)_mm512_maskz_loadu_pd((__mmask8)mask, p);
+#else
+    if (mask == (1u << LANES) - 1) return *(const VECTOR *)p;
+    IVECTOR bit;
+    _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++) bit[l] = 1 << l;
+    const IVECTOR chosen = ((bit & (MG_INT)mask) != 0);
+#if ISA_LEVEL == 3 && REAL_IS_FLOAT
+    return (VECTOR)_mm256_maskload_ps(p, (__m256i)chosen);
+#elif ISA_LEVEL == 3
+    return (VECTOR)_mm256_maskload_pd(p, (__m256i)chosen);
+#else
+    VECTOR x = {0};
+    for (int l = 0; l < LANES; l++)
+        if (chosen[l]) x[l] = p[l];
+    return x;
+#endif
+#endif
+}
+
+/* Every second lane of two vectors that follow each other, from the first (0) or the second one (1) on. */
+MG_INLINE VECTOR NAME(conv_every_second)(VECTOR low, VECTOR high, const int first) {
+    IVECTOR lane;
+    _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++) lane[l] = 2 * l + first;
+    return __builtin_shuffle(low, high, lane);
+}
+
+/* The inverse: the lanes of `even` and `odd` in turn, the lower (0) or the upper half (1) of them. */
+MG_INLINE VECTOR NAME(conv_in_turn)(VECTOR even, VECTOR odd, const int half) {
+    IVECTOR lane;
+    _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++) lane[l] = (l + half * LANES) / 2 + (l & 1) * LANES;
+    return __builtin_shuffle(even, odd, lane);
+}
+
 /* row[j] = source[j * step] for j < n */
 MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int64_t step) {
     int64_t j = 0;
@@ -17,17 +61,15 @@ MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int
         for (; j + LANES <= n; j += LANES) *(VECTOR *)(row + j) = *(const VECTOR *)(source + j);
         if (j < n) NAME(gemm_store)(row + j, NAME(gemm_load)(source + j, n - j), n - j);
     } else if (step == 2) {
-        IVECTOR even;
-        _Pragma("GCC unroll 16") for (int l = 0; l < LANES; l++) even[l] = 2 * l;
         for (; j + LANES < n; j += LANES)
             *(VECTOR *)(row + j) =
-                __builtin_shuffle(*(const VECTOR *)(source + 2 * j), *(const VECTOR *)(source + 2 * j + LANES), even);
+                NAME(conv_every_second)(*(const VECTOR *)(source + 2 * j), *(const VECTOR *)(source + 2 * j + LANES), 0);
 #if ISA_LEVEL == 4
         if (j < n) {
             const int64_t reach = 2 * (n - j) - 1; /* elements up to the last one that is taken */
             const VECTOR low = NAME(gemm_load)(source + 2 * j, conv_min(reach, LANES));
             const VECTOR high = reach > LANES ? NAME(gemm_load)(source + 2 * j + LANES, reach - LANES) : low;
-            NAME(gemm_store)(row + j, __builtin_shuffle(low, high, even), n - j);
+            NAME(gemm_store)(row + j, NAME(conv_every_second)(low, high, 0), n - j);
         }
 #else
         for (; j < n; j++) row[j] = source[2 * j];

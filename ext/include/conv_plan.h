@@ -26,12 +26,12 @@ static int conv_plan_winograd(const conv_geometry *s, int direction) {
 }
 
 /* Two axes, and what conv_depthwise_kernels.h is compiled for. */
-static int conv_plan_depthwise(const conv_geometry *s, int direction) {
+static int conv_plan_depthwise(const conv_geometry *s) {
     if (s->groups != s->C || s->groups != s->O || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 ||
         s->padding[0] != 0) return 0;
     if (s->kernel[1] != s->kernel[2] || s->stride[1] != s->stride[2] || s->dilation[1] != 1 || s->dilation[2] != 1) return 0;
     if (s->kernel[1] != 3 && s->kernel[1] != 5) return 0;
-    return s->stride[1] == 1 || (s->stride[1] == 2 && direction != CONV_ADJOINT);
+    return s->stride[1] <= 2;
 }
 
 /* Stride 1 or 2 along two axes, with a result of up to 256 points for each phase of the stride of the adjoint, and vectors that
@@ -58,7 +58,7 @@ static int conv_plan_columns(const conv_geometry *s, int direction) {
 
 static int conv_plan(const conv_geometry *s, int direction, int is_float) {
     if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
-    if (conv_plan_depthwise(s, direction)) return CONV_DEPTHWISE;
+    if (conv_plan_depthwise(s)) return CONV_DEPTHWISE;
     if (is_float && conv_plan_columns(s, direction)) return CONV_COLUMNS;
     if (conv_plan_small(s, direction)) return CONV_SMALL;
     return CONV_STRIP;

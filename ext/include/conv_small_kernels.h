@@ -184,19 +184,6 @@ static int64_t NAME(conv_small)(const REAL *x, const REAL *w, const REAL *bias, 
 
 #if REAL_IS_FLOAT /* double takes strips: a second set of the micro-kernels of matrix products would be 150 KB of code */
 
-/* Lanes l of p with bit l of the mask, 0 elsewhere. */
-MG_INLINE VECTOR NAME(small_masked)(uint32_t mask, const REAL *p) {
-#if ISA_LEVEL == 4
-    return (VECTOR)_mm512_maskz_loadu_ps((__mmask16)mask, p);
-#else
-    if (mask == (1u << LANES) - 1) return *(const VECTOR *)p;
-    VECTOR x = {0};
-    for (int l = 0; l < LANES; l++)
-        if (mask >> l & 1) x[l] = p[l];
-    return x;
-#endif
-}
-
 /* gx (C, image) of one image: each element is the sum of the columns[c * K + k][out] that it went into, in order of k, plus
    bias. */
 static void NAME(small_gather)(REAL *gx, const REAL *columns, const REAL *bias, const conv_geometry *s) {
@@ -214,7 +201,7 @@ static void NAME(small_gather)(REAL *gx, const REAL *columns, const REAL *bias, 
                 VECTOR sum = (VECTOR){0} + (bias ? bias[c] : 0);
                 for (int64_t kh = start; kh < stop; kh++) {
                     const REAL *from = columns + (((c * KH + kh) * KW) * OH + top - kh) * OW + at;
-                    for (int64_t kw = 0; kw < KW; kw++, from += OH * OW - 1) sum += NAME(small_masked)(mask[kw], from);
+                    for (int64_t kw = 0; kw < KW; kw++, from += OH * OW - 1) sum += NAME(conv_masked)(mask[kw], from);
                 }
                 NAME(gemm_store)(gx + (c * H + h) * W + j, sum, lanes);
             }
