@@ -173,9 +173,8 @@ static const NAME(depthwise_weight_function) NAME(depthwise_weights)[2][2] = {
 #undef DEPTHWISE_WEIGHT
 
 /* As conv_strip. */
-    const NAME(depthwise_function) run =
-        spread ? NAME(depthwise_spreads)[K == 5][odd] : NAME(depthwise_images)[K == 5][S - 1];
-                                    int threads, char *scratch) {
+static int64_t NAME(conv_depthwise)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *s,
+                                    int adjoint, int threads, char *scratch) {
     if (!scratch) return 0;
     const int K = (int)s->kernel[2], S = (int)s->stride[2], odd = (int)(s->padding[2] & 1);
     const int turned = adjoint && S == 1; /* a correlation with the kernel turned round, padded by what is missing */
