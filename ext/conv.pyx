@@ -183,7 +183,7 @@ def plan(const int64_t[::1] geometry, N, C, filters, direction, is_float) -> str
 
 
 def get_winograd_tile() -> int:
-    """4 or 2: 3x3 convolutions of stride 1 may be computed by F(4x4, 3x3) or F(2x2, 3x3); 0: never."""
+    """4: convolutions of stride 1 may be computed by F(4x4, 3x3) or F(2x2, 5x5); 2: by F(2x2, 3x3); 0: never."""
     return winograd_tile
 
 

@@ -46,9 +46,10 @@ def plans(batch, channels, filters, groups, axes, is_float=True):
 
 def check(*sizes, tile=4, seed=0):
     with mg.backends.winograd.flags(tile):
-        results = three(np.float32, *sizes, seed=seed)
-    for result, exact in zip(results, three(np.float64, *sizes, seed=seed)):
-        assert np.abs(result - exact).max() <= BOUND[tile] * np.abs(exact).max()
+        results, algorithms = three(np.float32, *sizes, seed=seed), plans(*sizes)
+    for result, exact, algorithm in zip(results, three(np.float64, *sizes, seed=seed), algorithms):
+        bound = BOUND[tile if algorithm == "winograd" else 0]
+        assert np.abs(result - exact).max() <= bound * np.abs(exact).max()
 
 
 WINOGRAD = {  # batch, C, O, groups, axes
@@ -59,39 +60,80 @@ WINOGRAD = {  # batch, C, O, groups, axes
     "padding beyond the kernel": (2, 32, 32, 1, [axis(8, 3, 1, 5), axis(9, 3, 1, 4)]),
     "uneven padding": (2, 32, 32, 1, [axis(8, 3, 1, 0, after=2), axis(13, 3, 1, 2, after=-1)]),
     "long": (2, 64, 64, 1, [axis(12, 3, 1, 1), axis(200, 3, 1, 1)]),
+    "groups": (2, 68, 100, 2, [axis(13, 3, 1, 1), axis(8, 3, 1, 1)]),
+    "groups, many tiles": (3, 60, 48, 3, [axis(40, 3, 1, 1), axis(27, 3, 1)]),
+    "dilated": (2, 36, 50, 1, [axis(23, 3, 1, 2, 2), axis(24, 3, 1, 3, 3)]),
+    "dilated along one axis": (1, 32, 32, 1, [axis(12, 3, 1, 1), axis(250, 3, 1, 2, 2)]),
+    "three axes": (2, 18, 36, 1, [axis(5, 3, 1, 1), axis(8, 3, 1, 1), axis(12, 3, 1)]),
+    "three axes, all of it": (2, 64, 56, 2, [axis(7, 2, 1, 3, 2), axis(15, 3, 1, 2, 2), axis(16, 3, 1, 1)]),
+    "planes": (1, 32, 32, 1, [axis(6, 1, 1, 1), axis(8, 3, 1, 1), axis(8, 3, 1, 1)]),
+}
+WINOGRAD_5X5 = {  # by F(2x2, 5x5): not with tiles of 2
+    "5x5": (3, 33, 50, 1, [axis(13, 5, 1, 2), axis(18, 5, 1, 2)]),
+    "5x5, many channels": (2, 140, 70, 1, [axis(9, 5, 1, 4), axis(8, 5, 1, 0, after=3)]),
+    "5x5, all of it": (2, 32, 48, 2, [axis(4, 5, 1, 2), axis(12, 5, 1, 2), axis(30, 5, 1, 4, 2)]),
 }
 
 
-@pytest.mark.parametrize("tile", [4, 2])
-@pytest.mark.parametrize("name", WINOGRAD)
-def test_winograd(name, tile):
+def chosen(name, tile):
+    """A convolution, and that Winograd's algorithm computes it or a gradient of it."""
+    sizes = {**WINOGRAD, **WINOGRAD_5X5}[name]
     with mg.backends.winograd.flags(tile):
-        assert "winograd" in plans(*WINOGRAD[name])
-    check(*WINOGRAD[name], tile=tile)
+        assert "winograd" in plans(*sizes)
+    return sizes
 
 
-side = st.tuples(st.integers(1, 30), st.integers(0, 4), st.integers(0, 4)).map(lambda a: axis(a[0] + 2, 3, 1, a[1], after=a[2]))
-
-
-@fuzz(20)
-@given(
-    st.integers(1, 3), st.integers(16, 80), st.integers(16, 80), side, side, st.sampled_from([4, 2]), st.integers(0, 2**32 - 1)
+winograd_cases = pytest.mark.parametrize(
+    ("name", "tile"), [(name, tile) for name in WINOGRAD for tile in (4, 2)] + [(name, 4) for name in WINOGRAD_5X5]
 )
-def test_winograd_of_any_size(batch, channels, filters, height, width, tile, seed):
-    check(batch, channels, filters, 1, [height, width], tile=tile, seed=seed)
+
+
+@winograd_cases
+def test_winograd(name, tile):
+    check(*chosen(name, tile), tile=tile)
+
+
+@st.composite
+def winograd_axes(draw):
+    """Two or three axes with kernels of 3 or 5 along the last two."""
+    kernel, depth = draw(st.sampled_from([3, 3, 5])), []
+    if draw(st.booleans()):
+        taps, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+        size = (taps - 1) * dilation + draw(st.integers(1, 4))
+        depth.append(axis(size, taps, 1, draw(st.integers(0, 3)), dilation, draw(st.integers(0, 3))))
+    for _ in range(2):
+        dilation = draw(st.integers(1, 3))
+        size = (kernel - 1) * dilation + draw(st.integers(1, 30))
+        depth.append(axis(size, kernel, 1, draw(st.integers(0, 6)), dilation, draw(st.integers(0, 6))))
+    return depth
+
+
+@fuzz(30)
+@given(
+    st.integers(1, 3),
+    st.integers(16, 80),
+    st.integers(16, 80),
+    st.integers(1, 3),
+    winograd_axes(),
+    st.sampled_from([4, 2]),
+    st.integers(0, 2**32 - 1),
+)
+def test_winograd_of_any_size(batch, channels, filters, groups, axes, tile, seed):
+    check(batch, channels * groups, filters * groups, groups, axes, tile=tile, seed=seed)
 
 
 @fuzz(15)
 @given(
-    st.sampled_from(sorted(WINOGRAD)),
+    st.sampled_from(sorted([*WINOGRAD, *WINOGRAD_5X5])),
     st.integers(0, 2),
     st.integers(0, 2**31),
     st.sampled_from([np.nan, np.inf, -np.inf, 1e38]),
 )
 def test_nan_and_inf_are_where_the_definition_has_them(name, which, place, value):
-    results = three(np.float32, *WINOGRAD[name], spoil=(which, place, value))
+    sizes = chosen(name, 4)
+    results = three(np.float32, *sizes, spoil=(which, place, value))
     with mg.backends.winograd.flags(0):
-        expected = three(np.float32, *WINOGRAD[name], spoil=(which, place, value))
+        expected = three(np.float32, *sizes, spoil=(which, place, value))
     for result, exact in zip(results, expected):
         if value != 1e38:
             np.testing.assert_array_equal(np.isfinite(result), np.isfinite(exact))
@@ -113,11 +155,10 @@ def same_bits(*sizes):
         set_parallel_threshold(threshold)
 
 
-@pytest.mark.parametrize("tile", [4, 2])
-@pytest.mark.parametrize("name", WINOGRAD)
+@winograd_cases
 def test_winograd_has_the_same_bits_on_any_number_of_threads(name, tile):
     with mg.backends.winograd.flags(tile):
-        same_bits(*WINOGRAD[name])
+        same_bits(*chosen(name, tile))
 
 
 DEPTHWISE = {
@@ -236,15 +277,20 @@ def test_what_winograd_is_never_used_for():
     assert plans(2, 64, 64, 1, [size, size]) == ["winograd"] * 3
     others = {
         "float64": plans(2, 64, 64, 1, [size, size], is_float=False),
-        "groups": plans(2, 64, 64, 2, [size, size]),
         "few channels": plans(2, 3, 64, 1, [size, size]),
+        "few channels in a group": plans(2, 64, 64, 8, [size, size]),
         "stride": plans(2, 64, 64, 1, [size, axis(12, 3, 2, 1)]),
-        "dilation": plans(2, 64, 64, 1, [size, axis(12, 3, 1, 2, 2)]),
+        "stride along depth": plans(2, 64, 64, 1, [axis(12, 3, 2, 1), size, size]),
+        "dilation that its tiles do not fill": plans(2, 64, 64, 1, [axis(12, 3, 1, 5, 5), axis(12, 3, 1, 5, 5)]),
         "kernel": plans(2, 64, 64, 1, [size, axis(12, 5, 1, 1)]),
-        "three axes": plans(2, 64, 64, 1, [size, size, size]),
+        "4x4": plans(2, 64, 64, 1, [axis(12, 4, 1, 1), axis(12, 4, 1, 1)]),
+        "one axis": plans(2, 64, 64, 1, [size]),
     }
     with mg.backends.winograd.flags(0):
         others["off"] = plans(2, 64, 64, 1, [size, size])
+        others["off, 5x5"] = plans(2, 64, 64, 1, [axis(12, 5, 1, 2), axis(12, 5, 1, 2)])
+    with mg.backends.winograd.flags(2):
+        others["5x5 with tiles of 2"] = plans(2, 64, 64, 1, [axis(12, 5, 1, 2), axis(12, 5, 1, 2)])
     assert {name: plan for name, plan in others.items() if "winograd" in plan} == {}
 
 

@@ -14,7 +14,7 @@
 
 typedef struct {
     int64_t N, C, O, groups;
-    int64_t winograd; /* tiles of Winograd's algorithm where the planner may choose it: 4, 2, or 0 for never */
+    int64_t winograd; /* tiles of Winograd's algorithm for 3x3 where the planner may choose it: 4, 2, or 0 for never */
     int64_t image[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
 } conv_geometry;
 

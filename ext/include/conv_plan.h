@@ -16,13 +16,21 @@ static int conv_plan_plain(const conv_geometry *s) {
     return s->stride[1] == 1 && s->stride[2] == 1 && s->dilation[1] == 1 && s->dilation[2] == 1;
 }
 
+/* m where Winograd's algorithm F(m x m, kernel) can compute it, else 0: stride 1, kernels of 3x3 and 5x5, any third axis. */
+static int64_t conv_winograd_tile(const conv_geometry *s) {
+    const int64_t kernel = s->kernel[1];
+    if (s->stride[0] != 1 || s->stride[1] != 1 || s->stride[2] != 1 || kernel != s->kernel[2]) return 0;
+    return kernel == 3 ? s->winograd : kernel == 5 && s->winograd == 4 ? 2 : 0;
+}
+
 /* Winograd's algorithm needs enough channels to make little of its transforms, and images that its tiles fill fairly well. */
 static int conv_plan_winograd(const conv_geometry *s, int direction) {
-    const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, m = s->winograd;
-    if (m == 0 || !conv_plan_plain(s) || s->kernel[1] != 3 || s->kernel[2] != 3) return 0;
-    if (s->C < 16 || s->O < 16 || s->C * s->O < 1024) return 0;
-    const int64_t tiles = ((result[1] + m - 1) / m) * ((result[2] + m - 1) / m);
-    return tiles * (m + 2) * (m + 2) * 3 < result[1] * result[2] * 9 * 2;
+    const int64_t *result = direction == CONV_ADJOINT ? s->image : s->out, m = conv_winograd_tile(s);
+    const int64_t C = s->C / s->groups, O = s->O / s->groups, points = m + s->kernel[1] - 1;
+    if (m == 0 || C < 16 || O < 16) return 0;
+    const int64_t rows = conv_round_up(result[1], m * s->dilation[1]), columns = conv_round_up(result[2], m * s->dilation[2]);
+    const double products = (double)(rows * columns * points * points) / (m * m) * (C + 4) * (O + 4);
+    return 10 * products < 7.0 * (double)(result[1] * result[2] * s->kernel[1] * s->kernel[2]) * C * O;
 }
 
 /* Two axes, and what conv_depthwise_kernels.h is compiled for. */

@@ -8,46 +8,60 @@ enum { WINO_INPUT, WINO_KERNEL, WINO_KERNEL_BACK, WINO_OUTPUT, WINO_OUTPUT_BACK 
 #define WINO_CACHE 400000   /* bytes of transformed tiles of a chunk: with the products of 32 channels and their kernels well below 1 MB */
 #define WINO_LEAST 28       /* tiles of a chunk at least, so that kernels are not fetched too often */
 #define WINO_FEW 160        /* up to so many tiles are one chunk, and threads share the kernels instead */
-#define WINO_SHARED 24000000 /* bytes that the gradient of w may keep of all tiles, and of all products */
+#define WINO_SHARED 24000000 /* bytes that the gradient of w may keep of all tiles */
 #define WINO_CHUNKS 8       /* least chunks otherwise, for threads to share */
 
-/* Images (N, channels, size) of tiles of m x m results. A unit is up to `piece` tiles of a row of tiles. */
+/* Planes (image, depth) of tiles of m x m results, each of which takes points x points inputs. Where the kernel is dilated by
+   `step`, a tile has every step-th row and column. A unit is up to `piece` tiles of a row of tiles, those of all step[1] phases of
+   its columns one after another. */
 typedef struct {
-    int m;
-    int64_t rows, across;                /* rows of tiles of an image, tiles of a row */
+    int m, points;
+    int64_t step[2], depth;              /* depth: planes of an image */
+    int64_t rows, across;                /* rows of tiles of a phase of the rows of a plane, tiles of a row */
     int64_t pieces, piece, units;        /* units of a row, tiles of a unit (the last of a row may have fewer), all units */
     int64_t chunk, chunks, chunk_tiles;  /* units of a chunk, how many chunks, most tiles of one */
 } wino_grid;
 
 typedef struct {
-    /* image, row and column in it (counted in tiles), tiles, number of the first of them */
-    int64_t n, row, column, count, tile;
+    int64_t n, depth, row, column; /* image, plane of it, first row and column of its results */
+    int64_t count, tile;           /* tiles, number of the first of them */
+    int top;                       /* whether no row of tiles lies above */
 } wino_place;
 
 static wino_place wino_unit(const wino_grid *g, int64_t u) {
-    const int64_t line = u / g->pieces, column = u % g->pieces * g->piece;
-    const wino_place at = {line / g->rows, line % g->rows, column, conv_min(g->piece, g->across - column),
-                           line * g->across + column};
+    const int64_t line = u / g->pieces, start = u % g->pieces * g->piece, phase = line / g->rows % g->step[0];
+    const int64_t plane = line / g->rows / g->step[0];
+    const wino_place at = {.n = plane / g->depth, .depth = plane % g->depth, .row = phase + line % g->rows * g->m * g->step[0],
+                           .column = start * g->m, .count = conv_min(g->piece, g->across - start),
+                           .tile = line * g->across + start, .top = line % g->rows == 0};
     return at;
 }
 
-/* row: floats of one tile at one place of what is transformed; cache: bytes of a chunk; least: chunks, if there are as many
-   units */
-static wino_grid wino_plan(int64_t m, int64_t N, const int64_t *size, int64_t row, int64_t cache, int64_t least) {
-    wino_grid g = {.m = (int)m, .rows = (size[0] + m - 1) / m, .across = (size[1] + m - 1) / m};
-    const int64_t bytes = (m + 2) * (m + 2) * row * (int64_t)sizeof(float);
-    g.pieces = (g.across + WINO_PIECE - 1) / WINO_PIECE;
-    g.piece = (g.across + g.pieces - 1) / g.pieces;
-    g.pieces = (g.across + g.piece - 1) / g.piece;
-    g.units = N * g.rows * g.pieces;
-    g.chunk = cache / bytes > WINO_LEAST ? cache / bytes / g.piece : (WINO_LEAST + g.piece - 1) / g.piece;
+/* size: of an image of results; row: floats of one tile at one place of what is transformed; cache: bytes of a chunk; least:
+   chunks, if there are as many units */
+static wino_grid wino_plan(const conv_geometry *s, const int64_t *size, int64_t row, int64_t cache, int64_t least) {
+    const int64_t m = conv_winograd_tile(s), points = m + s->kernel[1] - 1;
+    wino_grid g = {.m = (int)m, .points = (int)points, .step = {s->dilation[1], s->dilation[2]}, .depth = size[0]};
+    const int64_t bytes = points * points * row * (int64_t)sizeof(float), step = g.step[1];
+    const int64_t across = conv_ceil_div(size[2], m * step), most = WINO_PIECE > step ? WINO_PIECE / step : 1;
+    g.rows = conv_ceil_div(size[1], m * g.step[0]);
+    g.across = across * step;
+    g.piece = conv_ceil_div(across, conv_ceil_div(across, most)) * step;
+    g.pieces = conv_ceil_div(g.across, g.piece);
+    g.units = s->N * g.depth * g.step[0] * g.rows * g.pieces;
+    g.chunk = cache / bytes > WINO_LEAST ? cache / bytes / g.piece : conv_ceil_div(WINO_LEAST, g.piece);
     if (g.chunk < 1) g.chunk = 1;
-    g.chunks = conv_min(g.units, (g.units + g.chunk - 1) / g.chunk);
+    g.chunks = conv_min(g.units, conv_ceil_div(g.units, g.chunk));
     if (g.chunks < least) g.chunks = conv_min(least, g.units);
-    g.chunk = (g.units + g.chunks - 1) / g.chunks;
-    g.chunks = (g.units + g.chunk - 1) / g.chunk;
+    g.chunk = conv_ceil_div(g.units, g.chunks);
+    g.chunks = conv_ceil_div(g.units, g.chunk);
     g.chunk_tiles = g.chunk * g.piece;
     return g;
+}
+
+/* Floats of scratch for the strips of a unit, and their transforms. */
+static int64_t wino_strip_size(const wino_grid *g, int64_t lanes) {
+    return (2 * g->points * (g->piece * g->m + (g->points - g->m) * g->step[1]) + 1) * lanes;
 }
 
 #endif

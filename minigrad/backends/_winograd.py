@@ -1,4 +1,4 @@
-"""Which algorithm computes 3x3 convolutions."""
+"""Which algorithm computes 3x3 and 5x5 convolutions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from minigrad._ext import conv as _kernels
 
 
 class _Winograd:
-    """Which of Winograd's algorithms may compute 3x3 convolutions of stride 1 in float32, and their gradients.
+    """Which of Winograd's algorithms may compute 3x3 and 5x5 convolutions of stride 1 in float32, and their gradients.
 
-    They take fewer multiplications and round more. max|y - exact| / max|exact| of random data, 16 to 512 channels:
+    Dilation, groups and a third axis of any kernel included. They take fewer multiplications and round more. max|y - exact| / max|exact|
+    of random data, 16 to 512 channels:
 
-        tile = 4    F(4x4, 3x3), a quarter of the multiplications    1e-6 to 3e-6     the default
-        tile = 2    F(2x2, 3x3), 4/9 of the multiplications          3e-7 to 6e-7
-        tile = 0    by definition                                    2e-7 to 3e-6, by the number of channels
+        tile = 4    F(4x4, 3x3), a quarter of the multiplications, and F(2x2, 5x5), 36/100    1e-6 to 3e-6     the default
+        tile = 2    F(2x2, 3x3), 4/9 of the multiplications                                   3e-7 to 6e-7
+        tile = 0    by definition                                                             2e-7 to 3e-6, by the number of channels
 
     An element near 0 has the same absolute error, so compare at atol = 1e-5 * max|y|. Where an element of the result is not finite, all
     of it is computed by definition: NaN and Inf come out where they belong. Few channels, other kernels and float64 are always computed by
