@@ -57,6 +57,8 @@ def close(actual, expected, dtype):
         (2, 33, 129, 6, 16),
         (1, 2, 3, 40, 64),
         (2, 9, 70, 9, 7),
+        (2, 20, 40, 150, 21),
+        (3, 20, 5, 70, 3),
     ],
 )
 @pytest.mark.parametrize(("most_taps", "spread"), [(1, 1), (2, 1), (4, 3), (9, 60)])

@@ -23,6 +23,9 @@ static int32_t mg_largest(const int32_t *index, int64_t n) {
 /* What lies outside of an image that a grid samples. */
 enum { MG_ZEROS, MG_BORDER, MG_REFLECTION };
 
+#define MAP_SLOTS 8     /* rows whose columns are mapped and that a thread keeps */
+#define MAP_BAND 64     /* rows of the result in one task */
+
 #define KERNELS "resize_kernels.h"
 #include "thread_scratch.h"
 #include "multiversion.h"
