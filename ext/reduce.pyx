@@ -160,9 +160,31 @@ cdef cnp.ndarray empty_fold(cnp.ndarray x, Fold how, tuple axes, bint keepdims):
     return out
 
 
+cdef object without_repeats(cnp.ndarray x, tuple axes):
+    """x with one element along those of the axes along which it was expanded: the sum over them needs no copy of it."""
+    cdef bint[MAX_NDIM] reduced
+    cdef bint found = False
+    cdef int axis
+    mark(x, axes, reduced)
+    for axis in range(cnp.PyArray_NDIM(x)):
+        reduced[axis] = reduced[axis] and cnp.PyArray_STRIDE(x, axis) == 0 and cnp.PyArray_DIM(x, axis) > 1
+        found = found or reduced[axis]
+    if not found:
+        return x
+    return x[tuple([slice(0, 1) if reduced[axis] else slice(None) for axis in range(cnp.PyArray_NDIM(x))])]
+
+
+cdef cnp.ndarray sum_of(object x, str name, tuple axes, bint keepdims):
+    if type(x) is not np.ndarray or cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> x) or cnp.PyArray_SIZE(<cnp.ndarray> x) == 0:
+        return reduce_axes(x, name, SUM, axes, keepdims)
+    once = without_repeats(<cnp.ndarray> x, axes)
+    total = reduce_axes(once, name, SUM, axes, keepdims)
+    return total if once is x else np.multiply(total, total.dtype.type(x.size // once.size), out=total)
+
+
 def sum(x, tuple axes, bint keepdims):
     """The sum over axes (None: all). Pairwise, so at least as accurate as numpy's."""
-    return reduce_axes(x, "sum", SUM, axes, keepdims)
+    return sum_of(x, "sum", axes, keepdims)
 
 
 def sum_squares(x, tuple axes, bint keepdims):
@@ -200,7 +222,7 @@ cdef void subtract_square(cnp.ndarray x, cnp.ndarray y, double by):
 
 def mean(x, tuple axes, bint keepdims):
     """The sum over axes divided by the number of elements: NaN for none."""
-    cdef cnp.ndarray total = reduce_axes(x, "mean", SUM, axes, keepdims)
+    cdef cnp.ndarray total = sum_of(x, "mean", axes, keepdims)
     divide(total, <double> count(x, axes))
     return total
 

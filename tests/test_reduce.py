@@ -161,6 +161,29 @@ def test_unique():
     values, inverse, counts = mg.unique(x, return_inverse=True, return_counts=True)
     assert (values.tolist(), inverse.tolist(), counts.tolist()) == ([1, 2, 3], [[2, 0], [1, 2]], [1, 1, 2])
     assert mg.unique(x, dim=0).tolist() == [[2, 3], [3, 1]]
+    values, inverse = mg.unique(mg.tensor([NAN, 1.0, NAN]), return_inverse=True)  # no NaN equals another, as in PyTorch
+    assert (str(values.tolist()), inverse.tolist()) == ("[1.0, nan, nan]", [1, 0, 2])
+
+
+def test_the_sum_of_an_expanded_tensor_is_that_of_its_copy():
+    rng = np.random.default_rng(0)
+    for shape, wide in [((), (3, 4)), ((5, 1), (5, 7)), ((1, 6), (0, 6)), ((2, 1, 3), (2, 300, 3)), ((4, 1, 1), (4, 2, 3))]:
+        x = mg.tensor(rng.standard_normal(shape)).expand(wide)
+        copy = x.clone()
+        for dim in [None, 0, -1, tuple(range(len(wide)))]:
+            for keepdim in (False, True) if dim is not None else (False,):
+                arguments = () if dim is None else (dim, keepdim)
+                for name in ("sum", "mean"):
+                    ours, expected = getattr(x, name)(*arguments), getattr(copy, name)(*arguments)
+                    np.testing.assert_allclose(ours.numpy(), expected.numpy(), rtol=1e-13, strict=True)
+
+
+def test_true_elements_are_counted_along_dimensions():
+    mask = np.random.default_rng(0).random((3, 4, 5)) < 0.5
+    for dim in (None, 0, (0, 2), (0, 1, 2)):
+        for keepdim in (False, True) if dim is not None else (False,):
+            total = mg.from_numpy(mask).sum() if dim is None else mg.from_numpy(mask).sum(dim, keepdim)
+            np.testing.assert_array_equal(total.numpy(), mask.sum(dim, keepdims=keepdim, dtype=np.int64), strict=True)
 
 
 def test_gradients_do_not_depend_on_threads():

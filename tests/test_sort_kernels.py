@@ -28,7 +28,7 @@ def test_sorted_lines(dtype, n):
     up = np.argsort(x, 1, kind="stable")
     down = n - 1 - np.argsort(x[:, ::-1], 1, kind="stable")[:, ::-1]
     for expected, descending in ((up, False), (down, True)):
-        for first, last in ((0, n), (0, min(n, 10)), (n // 2, n // 2 + 1), (0, 0)):
+        for first, last in ((0, n), (0, min(n, 10)), (0, min(n, 200)), (n // 2, n // 2 + 1), (0, 0)):
             values, order = sort.sort_lines(x, first, last, descending)
             np.testing.assert_array_equal(order, expected[:, first:last])
             np.testing.assert_array_equal(values, np.take_along_axis(x, order, 1))

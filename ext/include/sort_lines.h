@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define MG_SORT_FEW 32       /* lines up to so long are sorted by insertion */
-#define MG_SORT_FEW_FIRST 48 /* up to so many first elements are kept in order while a line is read; more are taken from the sorted line */
+#define MG_SORT_FEW_FIRST 48 /* so many first elements are kept in order while a line is read; more are selected, then sorted */
 
 static inline uint32_t mg_key_f32(float x) {
     union { float x; uint32_t bits; } u = {.x = x == 0 ? 0 : x};
@@ -50,9 +50,33 @@ static inline uint64_t mg_key_i64(int64_t x) { return (uint64_t)x ^ (uint64_t)1 
         }                                                                                                                \
         if (from != a) memcpy(a, from, n * sizeof *a);                                                                   \
     }                                                                                                                    \
+    /* Moves the k first to the front, in their order: those below a key found byte by byte from the highest, and as many */\
+    /* of its equals as there is room for. 0 < k <= n. */                                                                \
+    static void mg_select_pairs_##t(mg_pair_##t *a, int64_t n, int64_t k) {                                              \
+        KEY known = 0, mask = 0; /* the bytes of the k-th key that are known */                                          \
+        int64_t equal = k;       /* how many of those that share them are among the first k */                           \
+        for (int d = sizeof(KEY) - 1; d >= 0; d--) {                                                                     \
+            uint32_t counts[256] = {0};                                                                                  \
+            int byte = 0;                                                                                                \
+            for (int64_t i = 0; i < n; i++)                                                                              \
+                if ((a[i].key & mask) == known) counts[a[i].key >> (8 * d) & 255]++;                                     \
+            for (; equal > counts[byte]; byte++) equal -= counts[byte];                                                  \
+            known |= (KEY)byte << (8 * d);                                                                               \
+            mask |= (KEY)255 << (8 * d);                                                                                 \
+            if (equal == counts[byte]) break;                                                                            \
+        }                                                                                                                \
+        for (int64_t i = 0, kept = 0; kept < k; i++) {                                                                   \
+            const KEY top = a[i].key & mask;                                                                             \
+            if (top < known || (top == known && equal-- > 0)) a[kept++] = a[i];                                          \
+        }                                                                                                                \
+    }                                                                                                                    \
     /* The places of the k first in a[n], in order: those that a stable sort puts first. */                              \
     static void mg_first_pairs_##t(mg_pair_##t *a, mg_pair_##t *b, int64_t n, int64_t k) {                               \
-        if (k > MG_SORT_FEW_FIRST) { mg_sort_pairs_##t(a, b, n); return; }                                               \
+        if (k > MG_SORT_FEW_FIRST) {                                                                                     \
+            if (k < n) mg_select_pairs_##t(a, n, k);                                                                     \
+            mg_sort_pairs_##t(a, b, k);                                                                                  \
+            return;                                                                                                      \
+        }                                                                                                                \
         mg_sort_pairs_##t(a, b, k);                                                                                      \
         for (int64_t i = k; i < n; i++) {                                                                                \
             const mg_pair_##t x = a[i];                                                                                  \

@@ -13,7 +13,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import eq, where
-from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select
+from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select, nonzero
 from minigrad.ops.inplace import copy_
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import norm, sort
@@ -445,7 +445,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 def argwhere(input: Tensor) -> Tensor:
     """The indices of the nonzero elements, a row each."""
-    return from_array(np.ascontiguousarray(np.argwhere(input._array)))
+    return nonzero(input)
 
 
 def _triangle(function: Any, row: int, col: int, offset: int, dtype: _dtype.dtype | None) -> Tensor:

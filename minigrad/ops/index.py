@@ -657,8 +657,19 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return apply(RowsFunction(kernels.places(chosen), 0), reshape(expand(input, shape), -1))
 
 
+def _coordinates(x: np.ndarray) -> list[np.ndarray]:
+    """The indices of the nonzero elements in order: an int64 array for each axis."""
+    rest = kernels.places(np.ascontiguousarray(x != 0))
+    along = []
+    for size in x.shape[:0:-1]:
+        rest, places = np.divmod(rest, size)
+        along.append(places)
+    return [rest, *along[::-1]] if x.ndim else []
+
+
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
     """The indices of the nonzero elements: one row each, or (as_tuple) one tensor a dimension."""
+    along = _coordinates(input._array if input.ndim or not as_tuple else input._array.reshape(1))
     if as_tuple:
-        return tuple(from_array(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(input._array)))
-    return from_array(np.ascontiguousarray(np.argwhere(input._array)))
+        return tuple(from_array(places) for places in along)
+    return from_array(np.stack(along, 1) if along else np.empty((int(input._array != 0), 0), np.int64))

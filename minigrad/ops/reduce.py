@@ -50,6 +50,13 @@ def _spread(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...], keepdim: b
     return expand(g if keepdim else reshape(g, _kept(shape, dims)), shape)
 
 
+def _how_many(x: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
+    """How many elements are not zero along the dimensions; int64."""
+    if len(dims) == x.ndim and not keepdim:
+        return np.asarray(np.count_nonzero(x), np.int64)
+    return np.asarray(np.count_nonzero(x, axis=dims, keepdims=keepdim), np.int64)
+
+
 def _accumulated(input: Tensor, dtype: _dtype.dtype | None) -> Tensor:
     """The tensor in the dtype that sums and products of it have: int64 for integers and bool unless dtype says otherwise."""
     if dtype is not None:
@@ -93,8 +100,10 @@ def sum(
         total = hot.sum_all(input)
         if total is not None:
             return total
-    x = _accumulated(input, dtype)
-    return apply(SumFunction(_dims(dim, x.ndim), keepdim), x)
+    dims = _dims(dim, input.ndim)
+    if dtype is None and input.dtype is _dtype.bool:
+        return from_array(_how_many(input._array, dims, keepdim))
+    return apply(SumFunction(dims, keepdim), _accumulated(input, dtype))
 
 
 class MeanFunction(Function):
@@ -810,7 +819,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _truth(function: np.ufunc, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     dims = normalize_dims(dim, input.ndim)
-    out = np.asarray(function.reduce(input._array != 0, axis=dims, keepdims=keepdim))
+    truths = input._array if input.dtype is _dtype.bool else input._array != 0
+    out = np.asarray(function.reduce(truths, axis=dims, keepdims=keepdim))
     return from_array(out.astype(np.uint8) if input.dtype is _dtype.uint8 else out)
 
 
@@ -829,7 +839,21 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 @accepts_axis
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not zero; int64."""
-    return from_array(np.asarray(np.count_nonzero(input._array, axis=_dims(dim, input.ndim)), np.int64))
+    return from_array(_how_many(input._array, _dims(dim, input.ndim), False))
+
+
+def _distinct(x: np.ndarray, inverse: bool, counts: bool) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """The distinct elements in order, where each element went, and how often each occurs; every NaN is distinct from the others."""
+    values, order = sorting.sort_lines(arrange.copied(x.reshape(-1)), 0, x.size, False)
+    first = np.ones(x.size, bool)  # of its equals
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    places = index.places(first)
+    went = None
+    if inverse:
+        went = np.empty(x.size, np.int64)
+        went[order] = np.cumsum(first) - 1
+        went = went.reshape(x.shape)
+    return values[places], went, np.diff(places, append=x.size) if counts else None
 
 
 def unique(
@@ -837,9 +861,12 @@ def unique(
 ) -> Tensor | tuple[Tensor, ...]:
     """The distinct elements (or slices along a dimension), always sorted; with return_inverse also where each element went,
     with return_counts also how often each occurs."""
-    axis = None if dim is None else normalize_dim(dim, input.ndim)
-    values, inverse, counts = np.unique(input._array, return_inverse=True, return_counts=True, axis=axis)
-    inverse = inverse.reshape(input._array.shape if axis is None else -1)
+    if dim is None and sorting.sorts(input._array):
+        values, inverse, counts = _distinct(input._array, return_inverse, return_counts)
+    else:
+        axis = None if dim is None else normalize_dim(dim, input.ndim)
+        values, inverse, counts = np.unique(input._array, return_inverse=True, return_counts=True, axis=axis)
+        inverse = inverse.reshape(input._array.shape if axis is None else -1)
     results = [values, *([inverse] if return_inverse else []), *([counts] if return_counts else [])]
     tensors = tuple(from_array(np.ascontiguousarray(part)) for part in results)
     return tensors[0] if builtins.len(tensors) == 1 else tensors
