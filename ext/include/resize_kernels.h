@@ -16,10 +16,11 @@
 
 /* ---- 1. linear maps along axes ----------------------------------------------------------------------------------------
 
-   One output row at a time. Downwards first the rows are combined into a row of the input's width, vectorised over its columns; then
-   the columns of that row. Upwards it is the other way round, and a row with its columns mapped serves several outputs. Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring
-   outputs read with their t-th tap mostly lie within 2 * LANES elements, whatever the resizing, down to half the size: two
-   loads and one permutation fetch them (`window` below); often one window serves all taps. Other blocks gather lane by lane. */
+   One output row at a time. Downwards first the rows are combined into a row of the input's width, vectorised over its columns;
+   then the columns of that row. Upwards it is the other way round, and a row with its columns mapped serves several outputs.
+   Column taps at arbitrary places would be LANES scalar loads; but the inputs that LANES neighbouring outputs read with their t-th tap
+   mostly lie within 2 * LANES elements, whatever the resizing, down to half the size, and upwards within LANES: two loads and one
+   permutation fetch them (`window` below), or one load; often one window serves all taps. Other blocks gather lane by lane. */
 
 enum NAME(kind) { NAME(narrow_window), NAME(window), NAME(partial_window), NAME(scattered) };
 
