@@ -27,6 +27,8 @@ cdef extern from "loss.h" nogil:
     void c_absolute_error_gradient "absolute_error_gradient"(...)
     void c_huber_error "huber_error"(...)
     void c_huber_error_gradient "huber_error_gradient"(...)
+    void c_logit_error "logit_error"(...)
+    void c_logit_error_gradient "logit_error_gradient"(...)
     const int LOSS_MEAN_SEGMENT
 
 
@@ -279,3 +281,28 @@ def difference_loss_gradient(const floating[::1] x, const floating[::1] y, delta
             c_absolute_error_gradient(&x[0], &y[0], limit, scale, &out[0], n, threads)
         else:
             c_huber_error_gradient(&x[0], &y[0], limit, scale, &out[0], n, threads)
+
+
+def logit_loss(const floating[::1] x, const floating[::1] y):
+    """The sum of the binary cross entropies of sigmoid(x) and y, added up as in squared_error."""
+    cdef int64_t n = x.shape[0], blocks = (n + LOSS_MEAN_SEGMENT - 1) // LOSS_MEAN_SEGMENT, b
+    cdef double total = 0
+    cdef double[::1] partial
+    cdef int threads = plan_threads(n)
+    if n == 0:
+        return 0.0
+    partial = np.empty(blocks)
+    with nogil:
+        c_logit_error(&x[0], &y[0], <double> 0, &partial[0], n, threads)
+        for b in range(blocks):
+            total += partial[b]
+    return total
+
+
+def logit_loss_gradient(const floating[::1] x, const floating[::1] y, double scale, floating[::1] out):
+    """out = scale (sigmoid(x) - y)"""
+    cdef int64_t n = x.shape[0]
+    cdef int threads = plan_threads(n)
+    if n:
+        with nogil:
+            c_logit_error_gradient(&x[0], &y[0], <double> 0, scale, &out[0], n, threads)

@@ -26,6 +26,7 @@ EXACT = {
     "log1p": np.log1p,
     "tanh": np.tanh,
     "sigmoid": sigmoid,
+    "logsigmoid": lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
     "erf": lambda x: special.erf(x.astype(np.float64)),
 }
 

@@ -159,16 +159,16 @@ MG_INLINE REAL NAME(huber_of)(REAL x, REAL delta) {
 }
 MG_INLINE REAL NAME(softplus_of)(REAL x, REAL beta, REAL threshold) {
     const REAL z = x * beta;
-    return z > threshold ? x : NAME(v_log1p)(NAME(v_exp)(z)) / beta;
+    return z > threshold ? x : ((z > 0 ? z : 0) + NAME(v_log1p_exp)(NAME(v_abs)(z))) / beta;
 }
 MG_INLINE REAL NAME(logsigmoid_of)(REAL x) {
-    return (x > 0 ? 0 : x) - NAME(v_log1p)(NAME(v_exp)(-NAME(v_abs)(x)));
+    return (x > 0 ? 0 : x) - NAME(v_log1p_exp)(NAME(v_abs)(x));
 }
 
 /* log(e^x + e^y) = max + log1p(e^-|x - y|), where the difference of equal infinities is 0. */
 MG_INLINE REAL NAME(logaddexp_of)(REAL x, REAL y) {
     const REAL d = x == y ? 0 : NAME(v_abs)(x - y);
-    return (x > y ? x : y) + NAME(v_log1p)(NAME(v_exp)(-d));
+    return (x > y ? x : y) + NAME(v_log1p_exp)(d);
 }
 
 MG_BINARY(binary_add, a + b)

@@ -18,6 +18,8 @@
 #define absolute_error_gradient(x, ...) MG_CALL(absolute_error_gradient, x)(x, __VA_ARGS__)
 #define huber_error(x, ...) MG_CALL(huber_error, x)(x, __VA_ARGS__)
 #define huber_error_gradient(x, ...) MG_CALL(huber_error_gradient, x)(x, __VA_ARGS__)
+#define logit_error(x, ...) MG_CALL(logit_error, x)(x, __VA_ARGS__)
+#define logit_error_gradient(x, ...) MG_CALL(logit_error_gradient, x)(x, __VA_ARGS__)
 #define scaled_difference(x, ...) MG_CALL(scaled_difference, x)(x, __VA_ARGS__)
 
 #endif

@@ -451,10 +451,10 @@ static void NAME(scaled_difference)(const REAL *x, const REAL *y, double scale, 
     for (int64_t i = 0; i < n; i++) out[i] = (x[i] - y[i]) * s;
 }
 
-/* Losses of the difference d = x - y, one term f(d) an element: name(x, y, delta, partial, n, threads) gives partial[b] = sum of f over the
-   b-th LOSS_MEAN_SEGMENT elements, and name_gradient(x, y, delta, scale, out, n, threads) out = scale f'(d). */
-#define LOSS_OF_DIFFERENCE(name, term, slope)                                                                           \
-    static void NAME(name)(const REAL *x, const REAL *y, double delta, double *partial, int64_t n, int threads) {       \
+/* Losses of pairs (x, y), d = x - y, one term an element: name(x, y, delta, partial, n, threads) gives partial[b] = sum of the terms of the
+   b-th LOSS_MEAN_SEGMENT elements, and name_gradient(x, y, delta, scale, out, n, threads) out = scale times the slope for x. */
+#define LOSS_OF_PAIRS(name, term, slope)                                                                                \
+    static void NAME(name)(const REAL *xs, const REAL *ys, double delta, double *partial, int64_t n, int threads) {     \
         const int64_t blocks = (n + LOSS_MEAN_SEGMENT - 1) / LOSS_MEAN_SEGMENT;                                         \
         const REAL limit = (REAL)delta;                                                                                 \
         (void)limit;                                                                                                    \
@@ -463,16 +463,24 @@ static void NAME(scaled_difference)(const REAL *x, const REAL *y, double scale, 
             const int64_t end = (b + 1) * LOSS_MEAN_SEGMENT < n ? (b + 1) * LOSS_MEAN_SEGMENT : n;                      \
             REAL sum = 0;                                                                                               \
             _Pragma("omp simd reduction(+ : sum)")                                                                      \
-            for (int64_t i = b * LOSS_MEAN_SEGMENT; i < end; i++) { const REAL d = x[i] - y[i]; sum += term; }          \
+            for (int64_t i = b * LOSS_MEAN_SEGMENT; i < end; i++) {                                                     \
+                const REAL x = xs[i], y = ys[i], d = x - y;                                                             \
+                (void)d;                                                                                                \
+                sum += term;                                                                                            \
+            }                                                                                                           \
             partial[b] = sum;                                                                                           \
         }                                                                                                               \
     }                                                                                                                   \
-    static void NAME(name##_gradient)(const REAL *x, const REAL *y, double delta, double scale, REAL *out, int64_t n,   \
+    static void NAME(name##_gradient)(const REAL *xs, const REAL *ys, double delta, double scale, REAL *out, int64_t n, \
                                       int threads) {                                                                    \
         const REAL limit = (REAL)delta, s = (REAL)scale;                                                                \
         (void)limit;                                                                                                    \
         _Pragma("omp parallel for simd num_threads(threads) if (parallel : threads > 1) schedule(static)")              \
-        for (int64_t i = 0; i < n; i++) { const REAL d = x[i] - y[i]; out[i] = s * (slope); }                           \
+        for (int64_t i = 0; i < n; i++) {                                                                               \
+            const REAL x = xs[i], y = ys[i], d = x - y;                                                                 \
+            (void)d;                                                                                                    \
+            out[i] = s * (slope);                                                                                       \
+        }                                                                                                               \
     }
 
 MG_INLINE REAL NAME(loss_clamp)(REAL d, REAL limit) {
@@ -484,6 +492,8 @@ MG_INLINE REAL NAME(loss_huber)(REAL d, REAL limit) {
     return c * (d - (REAL)0.5 * c);
 }
 
-LOSS_OF_DIFFERENCE(absolute_error, NAME(v_abs)(d), (REAL)(d > 0) - (REAL)(d < 0))
-LOSS_OF_DIFFERENCE(huber_error, NAME(loss_huber)(d, limit), NAME(loss_clamp)(d, limit))
-#undef LOSS_OF_DIFFERENCE
+LOSS_OF_PAIRS(absolute_error, NAME(v_abs)(d), (REAL)(d > 0) - (REAL)(d < 0))
+LOSS_OF_PAIRS(huber_error, NAME(loss_huber)(d, limit), NAME(loss_clamp)(d, limit))
+/* -y log s(x) - (1 - y) log(1 - s(x)), s the sigmoid */
+LOSS_OF_PAIRS(logit_error, ((1 - y) * x - (x > 0 ? 0 : x)) + NAME(v_log1p_exp)(NAME(v_abs)(x)), NAME(v_sigmoid)(x) - y)
+#undef LOSS_OF_PAIRS

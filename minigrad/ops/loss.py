@@ -13,7 +13,7 @@ from minigrad._ext import elementwise, hot_loss
 from minigrad._ext import loss as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._ext.memory import empty_array
-from minigrad.ops.elementwise import ClampGradFunction, clamp, clamp_min, exp, log, log1p, sign
+from minigrad.ops.elementwise import ClampGradFunction, clamp, clamp_min, exp, log, log1p, sigmoid, sign
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import cast, reshape, unsqueeze
 
@@ -388,6 +388,55 @@ def difference_loss(x: Tensor, y: Tensor, delta: float | None, mean: bool) -> Te
     """The sum, or mean, of |x - y| (delta None) or of Huber's function of x - y; x and y have one shape and one float dtype."""
     n = x._array.size
     return apply(DifferenceLossFunction(delta, (1 / n if n else math.nan) if mean else 1.0), x, y)
+
+
+class LogitLossFunction(Function):
+    """scale times the sum of the binary cross entropies of sigmoid(x) and y, of equal shapes."""
+
+    label = "BinaryCrossEntropyWithLogitsBackward0"
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def forward(self, x, y):
+        total = kernels.logit_loss(np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1))
+        return np.asarray(total * self.scale, x.dtype)
+
+    def backward(self, g, x, y):
+        wants_x, wants_y = self.needs_input_grad
+        return (
+            apply(LogitLossGradFunction(self.scale), g, x, y) if wants_x else None,
+            x * (g * -self.scale) if wants_y else None,
+        )
+
+
+class LogitLossGradFunction(Function):
+    """scale g (sigmoid(x) - y) for a 0-d g"""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def forward(self, g, x, y):
+        out = empty_array(x.shape, x.dtype)
+        flat = np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1)
+        kernels.logit_loss_gradient(*flat, self.scale * float(g), out.reshape(-1))
+        return out
+
+    def backward(self, h, g, x, y):
+        wants_g, wants_x, wants_y = self.needs_input_grad
+        p = sigmoid(x)
+        hx = h * (g * self.scale)
+        return (
+            sum(h * (p - y)) * self.scale if wants_g else None,
+            hx * p * (1 - p) if wants_x else None,
+            -hx if wants_y else None,
+        )
+
+
+def logit_loss(x: Tensor, y: Tensor, mean: bool) -> Tensor:
+    """The sum, or mean, of the binary cross entropies of sigmoid(x) and y; they have one shape and one float dtype."""
+    n = x._array.size
+    return apply(LogitLossFunction((1 / n if n else math.nan) if mean else 1.0), x, y)
 
 
 class HuberFunction(Function):

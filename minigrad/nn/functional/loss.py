@@ -384,6 +384,8 @@ def binary_cross_entropy_with_logits(
         raise RuntimeError(
             f"binary_cross_entropy_with_logits: target must be a float tensor, but got {_torch_name(target)}; use target.float()"
         )
+    if weight is None and pos_weight is None and reduction != "none" and input.dtype is target.dtype:
+        return ops.logit_loss(input, target, reduction == "mean")
     log_probability = logsigmoid(input)
     if pos_weight is not None:
         log_probability = (1 + (pos_weight - 1) * target) * log_probability
