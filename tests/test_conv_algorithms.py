@@ -222,6 +222,24 @@ def test_small_images(name):
         same_bits(batch, channels, filters, groups, axes)
 
 
+POINTWISE = {
+    "images": (9, 20, 33, 1, [axis(14, 1), axis(14, 1)]),
+    "one large image": (1, 9, 8, 1, [axis(31, 1), axis(63, 1)]),
+    "channels beyond a block of a product": (6, 300, 14, 1, [axis(13, 1), axis(15, 1)]),
+    "groups": (9, 24, 48, 3, [axis(11, 1), axis(15, 1)]),
+    "lines": (10, 17, 10, 1, [axis(111, 1)]),
+    "volumes": (3, 16, 29, 1, [axis(7, 1), axis(9, 1), axis(6, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_kernels_of_one_point(name):
+    batch, channels, filters, groups, axes = POINTWISE[name]
+    assert plans(*POINTWISE[name])[:2] == ["pointwise", "pointwise"]
+    check_by_definition(np.float32, batch, channels // groups, filters // groups, groups, axes)
+    same_bits(*POINTWISE[name])
+
+
 def small_side(stride):
     sizes = st.tuples(st.integers(0, 16), st.integers(1, 6), st.integers(0, 3), st.integers(0, 3))
     return sizes.map(lambda a: axis(a[0] + a[1], a[1], stride, a[2], after=a[3]))

@@ -106,6 +106,7 @@ MG_INLINE void NAME(conv_put_row)(REAL *row, const REAL *source, REAL add, int64
 }
 
 #include "conv_depthwise_kernels.h"
+#include "conv_pointwise_kernels.h"
 #include "conv_small_kernels.h"
 #include "conv_strip_kernels.h"
 #include "conv_unfold_kernels.h"
@@ -123,6 +124,7 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
     case CONV_SMALL: return NAME(conv_small)(x, w, bias, y, s, adjoint, threads, scratch);
 #if REAL_IS_FLOAT
     case CONV_COLUMNS: return NAME(conv_columns)(x, w, bias, y, s, threads, scratch);
+    case CONV_POINTWISE: return NAME(conv_pointwise)(x, w, bias, y, s, adjoint, threads, scratch);
     case CONV_WINOGRAD: return NAME(conv_winograd)(x, w, bias, y, s, adjoint, threads, scratch);
 #endif
     default: return NAME(conv_strip)(x, w, bias, y, s, adjoint, threads, scratch);

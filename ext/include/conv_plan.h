@@ -4,8 +4,8 @@
 #define MINIGRAD_CONV_PLAN_H
 
 enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
-enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_SMALL, CONV_COLUMNS };
-static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "small", "columns"};
+enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_POINTWISE, CONV_SMALL, CONV_COLUMNS };
+static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "pointwise", "small", "columns"};
 #define CONV_SMALL_PHASES 4 /* of a stride of 2 along two axes */
 #define CONV_COLUMNS_WIDTH 32 /* the widest kernel of the columns algorithm */
 enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
@@ -42,6 +42,15 @@ static int conv_plan_depthwise(const conv_geometry *s) {
     return s->stride[1] <= 2;
 }
 
+/* A kernel of one point that moves over the whole image, points that fill vectors fairly well, and enough of them. */
+static int conv_plan_pointwise(const conv_geometry *s, int direction) {
+    const int64_t points = s->out[0] * s->out[1] * s->out[2];
+    for (int i = 0; i < 3; i++)
+        if (s->kernel[i] != 1 || s->stride[i] != 1 || s->padding[i] != 0 || s->out[i] != s->image[i]) return 0;
+    if (direction == CONV_WEIGHT || s->C < 8 * s->groups || s->O < 8 * s->groups || s->N * points < 1024) return 0;
+    return 100 * points >= 85 * conv_round_up(points, 16);
+}
+
 /* Stride 1 or 2 along two axes, with a result of up to 256 points for each phase of the stride of the adjoint, and vectors that
    its channels fill well. */
 static int conv_plan_small(const conv_geometry *s, int direction) {
@@ -68,6 +77,7 @@ static int conv_plan(const conv_geometry *s, int direction, int is_float) {
     if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
     if (conv_plan_depthwise(s)) return CONV_DEPTHWISE;
     if (is_float && conv_plan_columns(s, direction)) return CONV_COLUMNS;
+    if (is_float && conv_plan_pointwise(s, direction)) return CONV_POINTWISE;
     if (conv_plan_small(s, direction)) return CONV_SMALL;
     return CONV_STRIP;
 }

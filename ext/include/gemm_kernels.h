@@ -11,8 +11,9 @@
        they are written nor of use afterwards).
        It runs on the calling thread and takes the sum over K for each element of C in an order that depends on M, N, K and the
        strides alone.
-   NAME(gemm_block_add)(..., C, c_row, E, e_row, scratch): C = A @ B + E, where row i of E starts at E + i * e_row (a row
-       stride of 0 is a bias for the columns); E may be C itself, or NULL for none.
+   NAME(gemm_block_add)(..., C, c_row, E, e_row, e_col, scratch): C = A @ B + E, where row i of E starts at E + i * e_row (a
+       row stride of 0 is a bias for the columns); E may be C itself, or NULL for none. e_col is 1, or 0 for rows of 2 * LANES
+       elements that all columns repeat (a bias for the rows; M and N above 1, and B's columns side by side).
 
    The method is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008), in the form of BLIS:
    a tile of C lives in registers (GEMM_ROWS rows x 2 vectors) while a panel of A (rows interleaved, in L1/L2) and a panel of B
@@ -348,7 +349,7 @@ static void NAME(gemm_row)(int64_t N, int64_t K, const REAL *A, int64_t a_col, c
 
 static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t a_row, int64_t a_col, const REAL *B,
                                  int64_t b_row, int64_t b_col, REAL *C, int64_t c_row, const REAL *E, int64_t e_row,
-                                 REAL *scratch) {
+                                 int64_t e_col, REAL *scratch) {
     if (M <= 0 || N <= 0) return;
     if (M == 1 && N == 1 && a_col == 1 && b_row == 1) {
         const REAL sum = NAME(gemm_inner)(K, A, B);
@@ -396,7 +397,7 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
         do {
             const int64_t k_here = K - k0 < k_size ? K - k0 : k_size;
             const REAL *const e_block = k0 ? C : E;
-            const int64_t e_step = k0 ? c_row : e_row;
+            const int64_t e_step = k0 ? c_row : e_row, e_next = k0 ? 1 : e_col;
             if (pack_b)
                 for (int64_t j = 0; j < n_here; j += wide)
                     NAME(gemm_pack)(n_here - j < wide ? n_here - j : wide, k_here, B + k0 * b_row + (n0 + j) * b_col, b_col, b_row,
@@ -419,7 +420,7 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
                         const int64_t top = i < M - height ? i : M - height, at = top * c_row + n0 + j;
                         const REAL *const a = pack_a ? a_panels + (i - m0) * k_here : A + top * a_row + k0 * a_col;
                         tile(k_here, a, pack_a ? height : unit_row ? a_col : a_row, b, b_step, C + at, c_row,
-                             e_block ? e_block + top * e_step + n0 + j : 0, e_step, width, i - top);
+                             e_block ? e_block + top * e_step + (n0 + j) * e_next : 0, e_step, width, i - top);
                     }
                 }
             }
@@ -430,7 +431,7 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
 
 static void NAME(gemm_block)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t a_row, int64_t a_col, const REAL *B,
                              int64_t b_row, int64_t b_col, REAL *C, int64_t c_row, int accumulate, REAL *scratch) {
-    NAME(gemm_block_add)(M, N, K, A, a_row, a_col, B, b_row, b_col, C, c_row, accumulate ? C : 0, c_row, scratch);
+    NAME(gemm_block_add)(M, N, K, A, a_row, a_col, B, b_row, b_col, C, c_row, accumulate ? C : 0, c_row, 1, scratch);
 }
 
 #undef GEMM_ROWS

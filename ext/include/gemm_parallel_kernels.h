@@ -52,7 +52,7 @@ static void NAME(gemm)(int64_t batch, int64_t M, int64_t N, int64_t K, const REA
             const int64_t i = y * m_size, j = x * n_size, rows = M - i < down * m_size ? M - i : down * m_size;
             const int64_t columns = N - j < right * n_size ? N - j : right * n_size;
             NAME(gemm_block_add)(rows, columns, K, A + n * a_batch + i * a_row, a_row, a_col, B + n * b_batch + j * b_col, b_row,
-                                 b_col, C + (n * M + i) * N + j, N, E ? E + n * e_batch + i * e_row + j : 0, e_row, scratch);
+                                 b_col, C + (n * M + i) * N + j, N, E ? E + n * e_batch + i * e_row + j : 0, e_row, 1, scratch);
         }
     }
 }
