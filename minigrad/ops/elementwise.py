@@ -70,7 +70,7 @@ def _are_alike(operands: tuple[Tensor | Number, ...]) -> bool:
     if not isinstance(first, TensorBase):
         return False
     shape, dtype = first._array.shape, first.dtype
-    return all([isinstance(v, TensorBase) and v._array.shape == shape and v.dtype is dtype for v in operands[1:]])
+    return all(isinstance(v, TensorBase) and v._array.shape == shape and v.dtype is dtype for v in operands[1:])
 
 
 def broadcast_operands(name: str, *operands: Tensor | Number) -> list[Tensor]:
