@@ -360,9 +360,63 @@ MG_INLINE void NAME(avg_columns)(const REAL *row, int64_t kernel, int64_t s, con
     }
 }
 
+/* The sum over the rows of a window at one column. */
+MG_INLINE VECTOR NAME(avg_sum_rows)(const REAL *x, int64_t W, int n_rows) {
+    VECTOR sum = POOL_LOAD(x);
+    for (int r = 1; r < n_rows; r++) sum += POOL_LOAD(x + r * W);
+    return sum;
+}
+
+/* Outputs first <= c < end, in vectors, of windows with stride 2 in n_rows neighbouring rows of W elements from x on (the element of
+   the first tap of output 0). Whole vectors are read and written past the end. */
+MG_INLINE void NAME(avg_direct)(const REAL *x, int64_t W, int n_rows, int64_t kernel, const REAL *divisor, int64_t first,
+                                int64_t end, REAL *y) {
+    for (int64_t c = first; c < end; c += LANES) {
+        const REAL *p = x + 2 * c;
+        const VECTOR a = NAME(avg_sum_rows)(p, W, n_rows), b = NAME(avg_sum_rows)(p + LANES, W, n_rows);
+        VECTOR sum = __builtin_shuffle(a, b, (IVECTOR){POOL_EVEN}) + __builtin_shuffle(a, b, (IVECTOR){POOL_ODD});
+        if (kernel == 3) {
+            const VECTOR d = NAME(avg_sum_rows)(p + 2, W, n_rows), e = NAME(avg_sum_rows)(p + LANES + 2, W, n_rows);
+            sum += __builtin_shuffle(d, e, (IVECTOR){POOL_EVEN});
+        }
+        POOL_STORE(y + c, sum / POOL_LOAD(divisor + c));
+    }
+}
+
+/* One output of a row of windows of n_rows neighbouring rows, the rows summed first. */
+MG_INLINE REAL NAME(avg_one)(const REAL *x, int64_t W, int n_rows, const pool_axis *aw, const REAL *divisor, int64_t c) {
+    REAL total = 0;
+    for (int64_t w = aw->start[c]; w < aw->stop[c]; w++) {
+        REAL sum = x[w];
+        for (int r = 1; r < n_rows; r++) sum += x[w + r * W];
+        total += sum;
+    }
+    return total / divisor[c];
+}
+
+/* avg_row for windows of 2 or 3 columns with stride 2, up to 3 rows, read where they lie. Outputs whose windows reach into the padding
+   are computed one by one, and so are those of which a whole vector cannot be read before x_end or written before y_end. */
+static void NAME(avg_row_direct)(const REAL *x, const REAL *x_end, const pool_axis *aw, int n_rows, const REAL *divisor,
+                                 REAL *y, const REAL *y_end) {
+    const int64_t W = aw->size, OW = aw->out, kernel = aw->kernel;
+    const int64_t first = pool_min(OW, (aw->padding + 1) / 2);
+    const int64_t inside = pool_min(OW, (pool_max(W + aw->padding - kernel, -2) + 2) / 2);
+    const REAL *start = x - aw->padding, *last = x + (n_rows - 1) * W - aw->padding;
+    int64_t end = pool_max(first, inside);
+    const int64_t rounded = first + POOL_ROUND_UP(end - first);
+    if (y + rounded > y_end || last + 2 * rounded + 2 > x_end) end = first + (end - first) / LANES * LANES;
+    if (end > first && last + 2 * end + 2 > x_end) end = pool_max(first, end - LANES);
+    if (n_rows == 3 && kernel == 3) NAME(avg_direct)(start, W, 3, 3, divisor, first, end, y);
+    else if (n_rows == 2 && kernel == 2) NAME(avg_direct)(start, W, 2, 2, divisor, first, end, y);
+    else NAME(avg_direct)(start, W, n_rows, kernel, divisor, first, end, y);
+    for (int64_t c = 0; c < first; c++) y[c] = NAME(avg_one)(x, W, n_rows, aw, divisor, c);
+    for (int64_t c = pool_min(end, inside); c < OW; c++) y[c] = NAME(avg_one)(x, W, n_rows, aw, divisor, c);
+}
+
 /* One row of outputs (od, oh) of a plane x: rows are summed first, columns afterwards. The scratch begins with the row's divisors,
    which hold for rows of one product of the other axes' divisors: *known says for which. */
-static void NAME(avg_row)(const REAL *x, const pool_axis *axes, int64_t od, int64_t oh, REAL *y, REAL *scratch, double *known) {
+static void NAME(avg_row)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
+                          const REAL *y_end, REAL *scratch, double *known) {
     const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
     const int64_t W = aw->size, OW = aw->out;
     REAL *restrict divisor = scratch, *restrict row = scratch + OW + aw->padding;
@@ -371,6 +425,12 @@ static void NAME(avg_row)(const REAL *x, const pool_axis *axes, int64_t od, int6
     if (*known != outer) {
         for (int64_t c = 0; c < OW; c++) divisor[c] = (REAL)(outer * aw->divisor[c]);
         *known = outer;
+    }
+    if (aw->stride == 2 && (aw->kernel == 2 || aw->kernel == 3) && ad->stop[od] - ad->start[od] == 1
+        && ah->stop[oh] - ah->start[oh] <= 3) {
+        const REAL *corner = x + (ad->start[od] * ah->size + ah->start[oh]) * W;
+        NAME(avg_row_direct)(corner, x_end, aw, ah->stop[oh] - ah->start[oh], divisor, y, y_end);
+        return;
     }
     for (int64_t d = ad->start[od]; d < ad->stop[od]; d++)
         for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h++, first = 0) {
@@ -415,7 +475,8 @@ static void NAME(avg_pool_forward)(const REAL *x, REAL *y, int64_t planes, const
         const int64_t p = b / blocks, r0 = b % blocks * block_rows, r1 = pool_min(rows, r0 + block_rows);
         double known = 0;
         for (int64_t r = r0; r < r1; r++)
-            NAME(avg_row)(x + p * plane, axes, r / OH, r % OH, y + (p * rows + r) * OW, scratch + POOL_THREAD * scratch_size, &known);
+            NAME(avg_row)(x + p * plane, x + planes * plane, axes, r / OH, r % OH, y + (p * rows + r) * OW,
+                          y + (p * rows + r1) * OW, scratch + POOL_THREAD * scratch_size, &known);
     }
 }
 
