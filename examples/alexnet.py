@@ -89,7 +89,7 @@ def main() -> None:
     args = plumbing.parser(
         __doc__, epochs=8, data="folder with a folder of pictures for each class (default: photographs' patches)"
     ).parse_args()
-    epochs, each = (1, 16) if args.quick else (args.epochs, 64)
+    epochs, each = (3, 16) if args.quick else (args.epochs, 64)
     mg.manual_seed(args.seed)
     folder = args.data
     if folder is None:

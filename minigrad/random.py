@@ -20,7 +20,9 @@ from minigrad._device import CPU, check_device
 from minigrad._dtype import dtype as DType
 from minigrad._dtype import get_default_dtype
 from minigrad._ext import elementwise as kernels
+from minigrad._ext import random as integers
 from minigrad._ext.engine import TensorBase, from_array
+from minigrad._ext.memory import empty_array
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -223,7 +225,7 @@ def draw_keep_mask(shape: tuple[int, ...], p: float, generator: Generator | None
     if p >= 1:
         return np.ones(shape, np.bool_)
     size = math.prod(shape)
-    bits = rng.bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size].reshape(shape)  # twice as fast as integers()
+    bits = _words(rng, size).reshape(shape)  # twice as fast as integers()
     return np.asarray(bits < np.uint32(min(round(p * 2**32), 2**32 - 1)))
 
 
@@ -245,7 +247,29 @@ def _check_range(low: int, high: int, dtype: DType) -> None:
 
 def _draw_integers(shape: Any, dtype: DType, low: int, high: int, generator: Generator | None) -> np.ndarray:
     _check_range(low, high, dtype)
-    return np.asarray(_rng(generator).integers(low, high, shape, np.int64)).astype(dtype.np)
+    rng, size = _rng(generator), high - low
+    if size > 2**32:
+        return np.asarray(rng.integers(low, high, shape, np.int64)).astype(dtype.np, copy=False)
+    values, done = empty_array((math.prod(shape),), np.int64), 0
+    while done < values.size:
+        done += integers.bounded(_words(rng, values.size - done), low, size, values[done:])
+    return values.reshape(shape).astype(dtype.np, copy=False)
+
+
+def _words(rng: np.random.Generator, n: int) -> np.ndarray:
+    """n random uint32."""
+    return rng.bit_generator.random_raw((n + 1) // 2).view(np.uint32)[:n]
+
+
+def _draw_order(n: int, generator: Generator | None) -> np.ndarray:
+    """A random order of 0 to n - 1."""
+    rng = _rng(generator)
+    if n >= 2**32:
+        return rng.permutation(n)
+    order, left = np.arange(n), n
+    while left > 1:
+        left = integers.shuffle(_words(rng, left), order, left)
+    return order
 
 
 # ---- factories
@@ -384,7 +408,7 @@ def randperm(
     element = _dtype.int64 if dtype is None and out is None else _out_dtype(out, dtype, "randperm")
     if n > 1:
         _check_range(0, int(n), element)
-    return _finish(_rng(generator).permutation(n).astype(element.np), out, requires_grad)
+    return _finish(_draw_order(int(n), generator).astype(element.np, copy=False), out, requires_grad)
 
 
 def normal(

@@ -1,5 +1,6 @@
 """Generator, the random factories, in-place samplers and dropout: distributions, seeds, states, and errors as PyTorch raises them."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -8,6 +9,8 @@ from scipy import stats
 
 import minigrad as mg
 from minigrad import random
+from minigrad._ext import random as bits
+from minigrad._ext.threads import get_num_threads, set_num_threads
 from minigrad.nn import functional as F
 
 
@@ -115,6 +118,37 @@ def test_integers():
     assert stats.binomtest(int(coin.sum()), 9000, 1 / 3).pvalue > 1e-3
     by_tensor = random.bernoulli_(mg.empty(2, 3000), mg.tensor([[0.0], [1.0]]), generator=g)
     assert by_tensor.numpy().mean(1).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("low", "size"), [(0, 1), (-5, 7), (2**62, 3 << 30), (-(2**63), 2**32)])
+def test_bounded_integers_skip_the_words_that_are_unfair(low, size):
+    """Against the definition; of three words in 2^30 a quarter is skipped."""
+    words = np.random.default_rng(0).integers(0, 2**32, 40_001, np.uint32)
+    unfair = 2**32 % size
+    expected = [low + (w * size >> 32) for w in words.tolist() if w * size % 2**32 >= unfair]
+    for count in (1, 2):
+        before = get_num_threads()
+        set_num_threads(count)
+        out = np.zeros(len(words), np.int64)
+        written = bits.bounded(words, low, size, out)
+        set_num_threads(before)
+        assert out[:written].tolist() == expected
+    drawn = mg.randint(low, low + size, (9999,), generator=mg.Generator().manual_seed(1)).numpy()
+    assert drawn.min() >= low
+    assert drawn.max() <= low + size - 1
+    bins = np.bincount([(v - low) * min(size, 16) // size for v in drawn.tolist()])
+    assert size == 1 or stats.chisquare(bins).pvalue > 1e-3
+
+
+def test_every_order_is_as_likely():
+    g = mg.Generator().manual_seed(4)
+    orders = [tuple(mg.randperm(4, generator=g).tolist()) for _ in range(4800)]
+    counts = [orders.count(order) for order in itertools.permutations(range(4))]
+    assert stats.chisquare(counts).pvalue > 1e-3
+    order = np.arange(3)
+    left = bits.shuffle(np.array([2**31], np.uint32), order, 3)  # one word, one place
+    assert (left, order.tolist()) == (2, [0, 2, 1])
+    assert bits.shuffle(np.array([0], np.uint32), order, 2**32 - 1) == 2**32 - 1  # a word that is skipped
 
 
 def test_multinomial():
