@@ -115,7 +115,8 @@ def test_bits_do_not_depend_on_threads(size, layouts, dtype):
 
 @pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
 def test_every_instruction_set(isa):
-    code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'test_matmul or test_batched', sys.argv[1]]))"
+    tests = "test_matmul or test_batched or test_bits"
+    code = f"import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', '{tests}', sys.argv[1]]))"
     run = subprocess.run(
         [sys.executable, "-c", code, __file__],
         env={**os.environ, "MINIGRAD_ISA": isa},

@@ -53,6 +53,10 @@ MG_INLINE VECTOR NAME(gemm_load)(const REAL *p, int64_t n) {
     return (VECTOR)_mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (16 - n)), p);
 #elif ISA_LEVEL == 4
     return (VECTOR)_mm512_maskz_loadu_pd((__mmask8)(0xffu >> (8 - n)), p);
+#elif ISA_LEVEL == 3 && REAL_IS_FLOAT /* no branch: GCC fuses a multiplication and an addition only within a basic block */
+    return (VECTOR)_mm256_maskload_ps(p, (__m256i)((IVECTOR){0, 1, 2, 3, 4, 5, 6, 7} < (MG_INT)n));
+#elif ISA_LEVEL == 3
+    return (VECTOR)_mm256_maskload_pd(p, (__m256i)((IVECTOR){0, 1, 2, 3} < (MG_INT)n));
 #else
     if (n == LANES) return *(const VECTOR *)p;
     VECTOR x = {0};

@@ -22,14 +22,13 @@ static void NAME(gemm)(int64_t batch, int64_t M, int64_t N, int64_t K, const REA
         else if (n_half >= 2 * LANES) n_tiles *= 2;
         else break;
     }
-    const int64_t unit = 2 * LANES, m_size = (M + m_tiles - 1) / m_tiles;
-    const int64_t n_size = ((N + n_tiles - 1) / n_tiles + unit - 1) / unit * unit;
-    m_tiles = (M + m_size - 1) / m_size;
-    n_tiles = (N + n_size - 1) / n_size;
-    const int64_t tiles = m_tiles * n_tiles;
+    const int64_t unit = 2 * LANES, units = (N + unit - 1) / unit, tiles = m_tiles * n_tiles;
     /* An operand is packed anew for each block, so the tiles that a thread has side by side are one block to it: where that
-       leaves every element's sum as it is, since no tile is so small that it is computed in a way of its own. */
-    const int join = (m_tiles == 1 || (M - 1) % m_size >= GEMM_DOT_ROWS) && (n_tiles == 1 || (N - 1) % n_size > 0);
+       leaves every element's sum as it is, since no tile is so low that it is computed in a way of its own. */
+    const int join = m_tiles == 1 || M / m_tiles > GEMM_DOT_ROWS;
+    /* Lines of tiles run along the shorter side, so that the larger operand is cut between threads and not packed by each. */
+    const int down = N > M;
+    const int64_t length = down ? m_tiles : n_tiles, count = down ? n_tiles : m_tiles;
     if (threads > batch * tiles) threads = (int)(batch * tiles);
     #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -41,16 +40,14 @@ static void NAME(gemm)(int64_t batch, int64_t M, int64_t N, int64_t K, const REA
 #endif
         const int64_t end = batch * tiles * (member + 1) / team;
         for (int64_t t = batch * tiles * member / team, next; t < end; t = next) {
-            const int64_t n = t / tiles, y = t % tiles / n_tiles, x = t % n_tiles;
-            int64_t down = 1, right = 1;
-            if (join && x == 0 && end - t >= n_tiles) {
-                down = (end - t) / n_tiles < m_tiles - y ? (end - t) / n_tiles : m_tiles - y;
-                right = n_tiles;
-            } else if (join)
-                right = end - t < n_tiles - x ? end - t : n_tiles - x;
-            next = t + down * right;
-            const int64_t i = y * m_size, j = x * n_size, rows = M - i < down * m_size ? M - i : down * m_size;
-            const int64_t columns = N - j < right * n_size ? N - j : right * n_size;
+            const int64_t n = t / tiles, line = t % tiles / length, at = t % length;
+            int64_t here = end - t < length - at ? end - t : length - at, lines = 1;
+            if (!join) here = 1;
+            else if (here == length) lines = (end - t) / length < count - line ? (end - t) / length : count - line;
+            next = t + lines * here;
+            const int64_t y = down ? at : line, x = down ? line : at, tall = down ? here : lines, broad = down ? lines : here;
+            const int64_t i = M * y / m_tiles, rows = M * (y + tall) / m_tiles - i, j = units * x / n_tiles * unit;
+            const int64_t columns = (x + broad == n_tiles ? N : units * (x + broad) / n_tiles * unit) - j;
             NAME(gemm_block_add)(rows, columns, K, A + n * a_batch + i * a_row, a_row, a_col, B + n * b_batch + j * b_col, b_row,
                                  b_col, C + (n * M + i) * N + j, N, E ? E + n * e_batch + i * e_row + j : 0, e_row, 1, scratch);
         }
