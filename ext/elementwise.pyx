@@ -75,6 +75,7 @@ cdef extern from "elementwise.h" nogil:
     const binary_kernel MAXIMUM "MG_BINARY_KERNEL(binary_maximum)"
     const binary_kernel MINIMUM "MG_BINARY_KERNEL(binary_minimum)"
     const binary_kernel PRELU "MG_BINARY_KERNEL(binary_prelu)"
+    const binary_kernel INVERSE_SQUARE "MG_BINARY_KERNEL(binary_inverse_square)"
     const binary_kernel SAME "MG_BINARY_KERNEL(binary_same)"
     const binary_kernel TANH_BACKWARD "MG_BINARY_KERNEL(binary_tanh_backward)"
     const binary_kernel SIGMOID_BACKWARD "MG_BINARY_KERNEL(binary_sigmoid_backward)"
@@ -531,6 +532,12 @@ def same(x, y):
     """1 where x equals y or both are NaN, 0 elsewhere, in their dtype; y is broadcast to x."""
     x = contiguous(x, "same")
     return binary(x, broadcastable(x, y, "same"), None, SAME, CHEAP)
+
+
+def inverse_square(x, y):
+    """1 / (x^2 + y^2), 0 where both are 0, for float arrays of one dtype; y is broadcast to x."""
+    x = contiguous(x, "inverse_square")
+    return binary(x, broadcastable(x, y, "inverse_square"), None, INVERSE_SQUARE, CHEAP)
 
 
 def pow(x, y):

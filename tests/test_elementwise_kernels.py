@@ -250,6 +250,15 @@ def test_maximum_and_minimum_let_nan_through(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inverse_square(dtype):
+    x, y = np.array([[0, 3, -1, np.inf, np.nan]], dtype), np.array([[0], [4]], dtype)
+    with np.errstate(divide="ignore"):
+        expected = 1 / (x * x + y * y)
+    expected[0, 0] = 0
+    np.testing.assert_allclose(elementwise.inverse_square(np.repeat(x, 2, 0), y), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_same(dtype):
     x = np.array([[1, 2, np.nan], [3, np.nan, np.inf]], dtype)
     np.testing.assert_array_equal(elementwise.same(x, np.array([[1, np.nan, np.nan]], dtype)), [[1, 0, 1], [0, 1, 0]])

@@ -180,6 +180,13 @@ MG_BINARY(binary_minimum, (a < b) | (a != a) ? a : b)
 MG_BINARY(binary_prelu, a > 0 ? a : a * b)
 MG_BINARY(binary_same, (a == b) | ((a != a) & (b != b)) ? 1 : 0)
 
+/* 1 / (x^2 + y^2), 0 at the origin */
+MG_INLINE REAL NAME(inverse_square_of)(REAL x, REAL y) {
+    const REAL square = x * x + y * y;
+    return square == 0 ? 0 : 1 / square;
+}
+
+MG_BINARY(binary_inverse_square, NAME(inverse_square_of)(a, b))
 MG_BINARY(binary_logaddexp, NAME(logaddexp_of)(a, b))
 MG_BINARY(binary_xlogy, (a == 0) & (b == b) ? 0 : a * NAME(v_log)(b))
 

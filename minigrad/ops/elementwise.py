@@ -222,11 +222,21 @@ class PowFunction(Function):
         return kernels.pow(x, y)
 
     def backward(self, g, x, y, out):
-        gx, gy = self.needs_input_grad
-        return (
-            where(y == 0, 0.0, g * y * pow(x, where(y == 0, 1.0, y - 1))) if gx else None,
-            where((x == 0) & (y >= 0), 0.0, g * out * log(where((x == 0) & (y >= 0), 1.0, x))) if gy else None,
-        )
+        wants_x, wants_y = self.needs_input_grad
+        gx = gy = None
+        if wants_x:
+            constant = y == 0
+            if constant._array.any():
+                gx = where(constant, 0.0, g * y * pow(x, where(constant, 1.0, y - 1)))
+            else:
+                gx = g * y * pow(x, y - 1)
+        if wants_y:
+            flat = (x == 0) & (y >= 0)
+            if flat._array.any():
+                gy = where(flat, 0.0, g * out * log(where(flat, 1.0, x)))
+            else:
+                gy = g * out * log(x)
+        return gx, gy
 
 
 class PowScalarFunction(Function):

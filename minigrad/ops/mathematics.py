@@ -74,10 +74,20 @@ class Atan2Function(Function):
 
     def backward(self, g, x, y):
         gx, gy = self.needs_input_grad
-        square = x * x + y * y
-        origin = eq(square, 0)  # the gradient there is 0
-        share = where(origin, 0.0, g * reciprocal(where(origin, 1.0, square)))
-        return share * y if gx else None, -share * x if gy else None
+        share = g * apply(InverseSquareFunction(), x, y)
+        return share * y if gx else None, -(share * x) if gy else None
+
+
+class InverseSquareFunction(Function):
+    """1 / (x^2 + y^2), and 0 at the origin; d = -2 x out^2, -2 y out^2"""
+
+    def forward(self, x, y):
+        return kernels.inverse_square(x, y)
+
+    def backward(self, g, x, y, out):
+        gx, gy = self.needs_input_grad
+        share = g * (out * out * -2.0)
+        return share * x if gx else None, share * y if gy else None
 
 
 def atan2(input: Tensor, other: Tensor) -> Tensor:
