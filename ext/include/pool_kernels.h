@@ -172,6 +172,42 @@ static void NAME(max_row_windows)(const REAL *x, const REAL *x_end, const pool_a
     }
 }
 
+/* One row of outputs (od, oh) of a plane x: first the maximum of each column over the rows of the windows, in vectors, then of the
+   columns of each window: of equal ones that with the lower index, of NaNs that with the higher. */
+static void NAME(max_row_columns)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
+                                  int32_t *index, REAL *scratch) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
+    const int64_t W = aw->size, first = (ad->start[od] * ah->size + ah->start[oh]) * W;
+    REAL *best = scratch;
+    MG_INT *where = (MG_INT *)(scratch + POOL_ROUND_UP(W));
+    for (int64_t w = 0; w < W; w += LANES) {
+        const IVECTOR lanes = (IVECTOR){POOL_LANES} + (MG_INT)w;
+        VECTOR m = POOL_SPREAD(-(REAL)INFINITY);
+        IVECTOR k = lanes + (MG_INT)first;
+        for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
+            for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
+                const int64_t row = (d * ah->size + h) * W;
+                VECTOR v = m;
+                if (x_end - (x + row + w) >= LANES) v = POOL_LOAD(x + row + w);
+                else memcpy(&v, x + row + w, (W - w) * sizeof(REAL));
+                NAME(max_step)(v, lanes + (MG_INT)row, &m, &k);
+            }
+        POOL_STORE(best + w, m);
+        *(IVECTOR *)(where + w) = k;
+    }
+    for (int64_t ow = 0; ow < aw->out; ow++) {
+        int64_t held = aw->start[ow];
+        for (int64_t w = held + aw->dilation; w < aw->stop[ow]; w += aw->dilation) { /* a branch would be guessed wrong */
+            const REAL v = best[w], m = best[held];
+            const int later = where[w] > where[held];
+            const int better = (v > m) | ((v == m) & !later) | ((v != v) & ((m == m) | later));
+            held += (w - held) & -(int64_t)better;
+        }
+        y[ow] = best[held];
+        index[ow] = (int32_t)where[held];
+    }
+}
+
 /* One row of outputs (od, oh) of a plane x, in vectors. A row of the input is read where it lies if every tap is inside it and
    whole vectors end before x_end, else from a copy with -inf around it. Whole vectors are also written, past the end of the row
    (the next row then overwrites them) but not past y_end, the end of the thread's block. */
@@ -256,7 +292,7 @@ static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64
     const int64_t plane = axes[0].size * H * W, scratch_size = pool_max_scratch(axes);
     const int64_t block_rows = pool_block_rows(axes), blocks = (planes * rows + block_rows - 1) / block_rows;
     const REAL *x_end = x + planes * plane;
-    const int is_2x2 = pool_is_2x2(axes), by_windows = pool_by_windows(axes);
+    const int is_2x2 = pool_is_2x2(axes), by_columns = pool_by_columns(axes), by_windows = pool_by_windows(axes);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t r0 = b * block_rows, r1 = pool_min(planes * rows, r0 + block_rows);
@@ -266,6 +302,8 @@ static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64
             const REAL *xp = x + p * plane;
             if (is_2x2)
                 NAME(max_row_2x2)(xp + 2 * oh * W, x_end, W, OW, 2 * oh * W, y + r * OW, y_end, index + r * OW);
+            else if (by_columns)
+                NAME(max_row_columns)(xp, x_end, axes, od, oh, y + r * OW, index + r * OW, scratch + POOL_THREAD * scratch_size);
             else if (by_windows)
                 NAME(max_row_windows)(xp, x_end, axes, od, oh, y + r * OW, index + r * OW);
             else
