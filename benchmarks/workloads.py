@@ -115,6 +115,13 @@ loss("cross_entropy", normal(64, 10), integers(10, 64), label=" 64x10")
 loss("cross_entropy", normal(256, 1000), integers(1000, 256), label=" 256x1000")
 loss("cross_entropy", normal(8, 21, 64, 64), integers(21, 8, 64, 64), label=" of images 8x21x64x64")
 loss("nll_loss", normal(256, 1000), integers(1000, 256))
+op(
+    "loss",
+    "ctc_loss, 50 steps of 20 classes, 16 sequences of 10 labels",
+    lambda L, x, y: L.nn.functional.ctc_loss(x.log_softmax(2), y + 1, [50] * 16, [10] * 16),
+    normal(50, 16, 20),
+    integers(19, 16, 10),
+)
 loss("mse_loss", normal(64, 1), normal(64, 1, grad=False), label=" 64x1")
 loss("mse_loss", normal(*MATRIX), normal(*MATRIX, grad=False), control=lambda x, y: np.mean((x - y) ** 2))
 for name in ("l1_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss"):

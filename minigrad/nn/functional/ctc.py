@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad._ext.engine import TensorBase, from_array
-from minigrad.ops.elementwise import clamp_min, exp, where
-from minigrad.ops.index import gather, getitem
-from minigrad.ops.reduce import logsumexp, mean
+from minigrad.ops import ctc
+from minigrad.ops.elementwise import where
+from minigrad.ops.reduce import mean
 from minigrad.ops.reduce import sum as sum_
-from minigrad.ops.shape import cat, expand, narrow, squeeze, stack, unbind, unsqueeze
+from minigrad.ops.shape import squeeze, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
-
-_IMPOSSIBLE = -1e30  # stands for log 0: finite, so that differences of two of them are 0 and not NaN
-
 
 def _lengths(value: Any) -> np.ndarray:
     array = value._array if isinstance(value, TensorBase) else np.asarray(value)
@@ -56,37 +53,6 @@ def _with_blanks(targets: np.ndarray, lengths: np.ndarray, blank: int, classes: 
     return extended
 
 
-def _likelihoods(log_probs: Tensor, extended: np.ndarray, inputs: np.ndarray, lengths: np.ndarray, blank: int) -> Tensor:
-    """log p(labels) of each sequence, (N,): the forward variables of Graves et al., equations 6 to 8, for the whole batch at once."""
-    steps, batch, _ = log_probs._array.shape
-    width, real = extended.shape[1], log_probs._array.dtype
-    index = expand(from_array(extended[None]), steps, batch, width)
-    emitted = clamp_min(gather(log_probs, 2, index), _IMPOSSIBLE)  # (T, N, 2 S + 1)
-    first = np.full((batch, width), _IMPOSSIBLE, real)
-    first[:, :1] = 0
-    first[lengths > 0, 1:2] = 0
-    may_skip = np.zeros((batch, width), bool)  # from s - 2 to s: over a blank, between two labels that differ
-    may_skip[:, 2:] = (extended[:, 2:] != blank) & (extended[:, 2:] != extended[:, :-2])
-    closed = from_array(np.where(may_skip, 0, _IMPOSSIBLE).astype(real))
-    border = from_array(np.full((batch, 2), _IMPOSSIBLE, real))
-    alpha = None
-    alphas = []
-    for part in unbind(emitted):
-        if alpha is None:
-            alpha = clamp_min(part + from_array(first), _IMPOSSIBLE)
-        else:
-            padded = cat([border, alpha], 1)
-            ways = stack([alpha, narrow(padded, 1, 1, width), narrow(padded, 1, 0, width) + closed])
-            alpha = clamp_min(part + logsumexp(ways, 0), _IMPOSSIBLE)
-        alphas.append(alpha)
-    start = np.where(lengths == 0, 0.0, _IMPOSSIBLE).astype(real)  # of a sequence without inputs
-    table = stack([from_array(np.repeat(start[:, None], width, 1)), *alphas])
-    rows = np.arange(batch)
-    ends = [getitem(table, (from_array(inputs), from_array(rows), from_array(np.maximum(2 * lengths - k, 0)))) for k in (0, 1)]
-    alone = from_array(np.where((lengths == 0) | (inputs == 0), _IMPOSSIBLE, 0).astype(real))  # the last label ends nothing
-    return logsumexp(stack([ends[0], ends[1] + alone]), 0)
-
-
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,
@@ -122,16 +88,12 @@ def ctc_loss(
     batched = log_probs.ndim == 3
     scores = log_probs if batched else unsqueeze(log_probs, 1)
     inputs, lengths = _lengths(input_lengths), _lengths(target_lengths)
-    steps, batch, classes = scores._array.shape
-    _check((steps, batch, classes), inputs, lengths, blank)
+    _check(scores._array.shape, inputs, lengths, blank)
     labels = targets._array
-    extended = _with_blanks(labels if batched or labels.ndim == 1 else labels.reshape(-1), lengths, blank, classes)
-    losses = -_likelihoods(scores, extended, inputs, lengths, blank)
-    used = (np.arange(steps)[:, None] < inputs).astype(scores._array.dtype)[:, :, None]
-    total = sum_(exp(scores) * from_array(used), (0, 2))
-    losses = losses + (total - total.detach())  # adds nothing but exp(log_probs) to the gradient: that of log_softmax's input
-    impossible = from_array(losses._array > -0.5 * _IMPOSSIBLE)
-    losses = where(impossible, 0.0 if zero_infinity else float("inf"), losses)
+    extended = _with_blanks(labels if batched or labels.ndim == 1 else labels.reshape(-1), lengths, blank, scores._array.shape[2])
+    losses = ctc.ctc_losses(scores, extended, inputs, lengths, blank)
+    if zero_infinity:
+        losses = where(from_array(np.isposinf(losses._array)), 0.0, losses)
     if reduction == "mean":
         return mean(losses / from_array(np.maximum(lengths, 1).astype(losses._array.dtype)))
     if reduction == "sum":
