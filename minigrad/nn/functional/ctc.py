@@ -17,6 +17,7 @@ from minigrad.ops.shape import squeeze, unsqueeze
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
+
 def _lengths(value: Any) -> np.ndarray:
     array = value._array if isinstance(value, TensorBase) else np.asarray(value)
     if array.dtype.kind not in "iu":
@@ -90,7 +91,9 @@ def ctc_loss(
     inputs, lengths = _lengths(input_lengths), _lengths(target_lengths)
     _check(scores._array.shape, inputs, lengths, blank)
     labels = targets._array
-    extended = _with_blanks(labels if batched or labels.ndim == 1 else labels.reshape(-1), lengths, blank, scores._array.shape[2])
+    extended = _with_blanks(
+        labels if batched or labels.ndim == 1 else labels.reshape(-1), lengths, blank, scores._array.shape[2]
+    )
     losses = ctc.ctc_losses(scores, extended, inputs, lengths, blank)
     if zero_infinity:
         losses = where(from_array(np.isposinf(losses._array)), 0.0, losses)
