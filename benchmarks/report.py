@@ -57,7 +57,7 @@ TARGETS = [
     ("a step of the MLP 2-16-16-1 at batch 64", r"^step/MLP 2-16-16-1, batch 64, tanh", 10, 20),
     ("a step of LeNet at batch 1", r"^step/LeNet, batch 1 ", 6, 9),
     ("steps of LeNet at batch 16 and more", r"^step/LeNet, batch (16|64|256) ", 2, 3),
-    ("3x3 convolution of stride 1 with 32 channels and more", r"/conv2d 3x3 (64|128|256|512), ", 2, 2.5),
+    ("3x3 convolution of stride 1 with 32 channels and more", r"/conv2d 3x3 (32|64|128|256|512), ", 2, 2.5),
     ("1x1 convolution", r"/conv2d 1x1.* both", 2, 3),
     ("depthwise convolution", r"/conv2d depthwise.* both", 5, 8),
     (
