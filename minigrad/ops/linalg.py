@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._arguments import normalize_dim
+from minigrad._ext import elementwise as kernels
 from minigrad._ext import hot_linalg
-from minigrad._ext.engine import TensorBase, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduce import sum as sum_
@@ -110,12 +111,28 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return hot_linalg.dot(input, tensor)
 
 
+class OuterFunction(Function):
+    """x y^T: (M,), (N,) -> (M, N). gx = g @ y, gy = g^T @ x: no product of g's size is made to be summed."""
+
+    label = "MulBackward0"
+    reads = {"x": ("y",), "y": ("x",)}
+
+    def forward(self, x, y):
+        return kernels.mul(x[:, None], y)
+
+    def backward(self, g, x, y):
+        wants_x, wants_y = self.needs_input_grad
+        return mv(g, y) if wants_x else None, mv(permute(g, 1, 0), x) if wants_y else None
+
+
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Every product of two vectors' elements: (M,), (N,) -> (M, N). Raises RuntimeError for anything but vectors."""
     _check_tensors("outer", input, vec2)
     for name, x in (("self", input), ("vec2", vec2)):
         if x.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {x.ndim}-D")
+    if input.dtype is vec2.dtype and input.dtype.is_floating_point:
+        return apply(OuterFunction(), input, vec2)
     return unsqueeze(input, 1) * vec2
 
 
