@@ -240,6 +240,25 @@ def test_kernels_of_one_point(name):
     same_bits(*POINTWISE[name])
 
 
+FEW_FILTERS = {  # whose gradient of w has points in its lanes
+    "LeNet": (33, 1, 6, 1, [axis(28, 5), axis(28, 5)]),
+    "an output beyond three": (3, 2, 7, 1, [axis(9, 3, 1, 1), axis(33, 3, 1, 1)]),
+    "stride 2 and groups": (2, 6, 10, 2, [axis(13, 3, 2, 1), axis(63, 5, 2, 0)]),
+    "tiles": (1, 2, 5, 1, [axis(301, 4, 1, 1), axis(307, 4, 1, 0)]),
+}
+
+
+@pytest.mark.parametrize("name", FEW_FILTERS)
+def test_few_filters(name):
+    batch, channels, filters, groups, axes = FEW_FILTERS[name]
+    for dtype in (np.float32, np.float64):
+        check_by_definition(dtype, batch, channels // groups, filters // groups, groups, axes)
+    same_bits(*FEW_FILTERS[name])
+    for which in (0, 2):  # a NaN at the end of a line of x and g reaches the weights that it is multiplied with, and no other
+        found, exact = (three(dtype, *FEW_FILTERS[name], spoil=(which, -1, np.nan))[2] for dtype in (np.float32, np.float64))
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(exact))
+
+
 def small_side(stride):
     sizes = st.tuples(st.integers(0, 16), st.integers(1, 6), st.integers(0, 3), st.integers(0, 3))
     return sizes.map(lambda a: axis(a[0] + a[1], a[1], stride, a[2], after=a[3]))

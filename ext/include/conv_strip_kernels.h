@@ -9,9 +9,11 @@
 #if ISA_LEVEL >= 4
 #define CONV_ROWS 14 /* output channels of a register tile: 14 x 2 accumulators of 32 registers */
 #define CONV_VECTORS(rows) ((rows) <= 3 ? 8 : (rows) <= 6 ? 4 : 2)
+#define CONV_OUTPUTS 3 /* output channels of a register tile whose lanes are points, by up to 8 taps */
 #else
 #define CONV_ROWS 6
 #define CONV_VECTORS(rows) ((rows) == 1 ? 8 : (rows) <= 3 ? 4 : 2)
+#define CONV_OUTPUTS 1
 #endif
 #define CONV_STRIP (524288 / (int64_t)sizeof(REAL)) /* elements of a strip: 512 KB, half of an L2 cache */
 #define CONV_JOBS 8                                 /* pieces that a large enough problem is cut into at least */
@@ -92,34 +94,37 @@ MG_INLINE void NAME(conv_weight_micro)(const int rows, const int vectors, const 
         for (int j = 0; j < vectors; j++) *(VECTOR *)(sum + i * sum_row + j * LANES) += part[i][j];
 }
 
-/* sum[i] += sum over the runs of x[offset[i] + ...] * g, LANES partial sums for each of `rows` taps. g has runs of `length`
-   padded with zeros to a multiple of LANES; x is masked there, for it may hold NaN or Inf that belongs to other points. */
-MG_INLINE void NAME(conv_weight_lines)(const int rows, const REAL *x, const int64_t *offset, const REAL *g, int64_t planes,
-                                       int64_t plane, int64_t lines, int64_t line, int64_t length, REAL *sum) {
-    VECTOR part[8];
-    IVECTOR mask;
-    for (int l = 0; l < LANES; l++) mask[l] = l < length % LANES ? -1 : 0;
+/* sum[o][i] += sum over the runs of x[offset[i] + ...] * g[o], LANES partial sums for each of `outputs` channels and `rows`
+   taps. g has runs of `length` padded with zeros to a multiple of LANES; x is masked there, for it may hold NaN or Inf that
+   belongs to other points. */
+MG_INLINE void NAME(conv_weight_lines)(const int outputs, const int rows, const REAL *x, const int64_t *offset, const REAL *g,
+                                       int64_t g_row, int64_t planes, int64_t plane, int64_t lines, int64_t line,
+                                       int64_t length, REAL *sum, int64_t sum_row) {
+    VECTOR part[CONV_OUTPUTS][8];
+    const uint32_t all = (uint32_t)((1ull << LANES) - 1), last = length % LANES ? (1u << length % LANES) - 1 : all;
+#pragma GCC unroll 4
+    for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) part[i] = (VECTOR){0};
+        for (int i = 0; i < rows; i++) part[o][i] = (VECTOR){0};
     for (int64_t d = 0; d < planes; d++)
-        for (int64_t h = 0; h < lines; h++) {
-            const REAL *from = x + d * plane + h * line;
-            int64_t p = 0;
-            for (; p + LANES <= length; p += LANES, g += LANES) {
-                const VECTOR b = *(const VECTOR *)g;
+        for (int64_t h = 0; h < lines; h++)
+            for (int64_t p = 0; p < length; p += LANES, g += LANES) {
+                const REAL *const from = x + d * plane + h * line + p;
+                const uint32_t mask = p + LANES <= length ? all : last;
+                VECTOR b[CONV_OUTPUTS];
+#pragma GCC unroll 4
+                for (int o = 0; o < outputs; o++) b[o] = *(const VECTOR *)(g + o * g_row);
 #pragma GCC unroll 8
-                for (int i = 0; i < rows; i++) part[i] += b * *(const VECTOR *)(from + offset[i] + p);
+                for (int i = 0; i < rows; i++) {
+                    const VECTOR v = NAME(conv_masked)(mask, from + offset[i]);
+#pragma GCC unroll 4
+                    for (int o = 0; o < outputs; o++) part[o][i] += b[o] * v;
+                }
             }
-            if (p < length) {
-                const VECTOR b = *(const VECTOR *)g;
+#pragma GCC unroll 4
+    for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
-                for (int i = 0; i < rows; i++)
-                    part[i] += b * (VECTOR)(mask & *(const IVECTOR *)(from + offset[i] + p));
-                g += LANES;
-            }
-        }
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) *(VECTOR *)(sum + i * LANES) += part[i];
+        for (int i = 0; i < rows; i++) *(VECTOR *)(sum + o * sum_row + i * LANES) += part[o][i];
 }
 
 #define CONV_MICRO(n)                                                                                                          \
@@ -136,10 +141,15 @@ MG_INLINE void NAME(conv_weight_lines)(const int rows, const REAL *x, const int6
             NAME(conv_weight_micro)(n, 1, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                     \
     }
 #define CONV_LINES(n)                                                                                                          \
-    static __attribute__((noinline)) void NAME(conv_weight_lines_##n)(const REAL *x, const int64_t *offset, const REAL *g,     \
-                                                                      int64_t planes, int64_t plane, int64_t lines,            \
-                                                                      int64_t line, int64_t length, REAL *sum) {               \
-        NAME(conv_weight_lines)(n, x, offset, g, planes, plane, lines, line, length, sum);                                     \
+    static __attribute__((noinline)) void NAME(conv_weight_lines_##n)(                                                         \
+        int64_t outputs, const REAL *x, const int64_t *offset, const REAL *g, int64_t g_row, int64_t planes, int64_t plane,    \
+        int64_t lines, int64_t line, int64_t length, REAL *sum, int64_t sum_row) {                                             \
+        if (CONV_OUTPUTS == 3 && outputs == 3)                                                                                 \
+            NAME(conv_weight_lines)(CONV_OUTPUTS, n, x, offset, g, g_row, planes, plane, lines, line, length, sum, sum_row);   \
+        else                                                                                                                   \
+            for (int64_t o = 0; o < outputs; o++)                                                                              \
+                NAME(conv_weight_lines)(1, n, x, offset, g + o * g_row, 0, planes, plane, lines, line, length,                 \
+                                        sum + o * sum_row, 0);                                                                 \
     }
 CONV_MICRO(1) CONV_MICRO(2) CONV_MICRO(3) CONV_MICRO(4) CONV_MICRO(5) CONV_MICRO(6)
 #if CONV_ROWS > 6
@@ -150,8 +160,8 @@ CONV_LINES(1) CONV_LINES(2) CONV_LINES(3) CONV_LINES(4) CONV_LINES(5) CONV_LINES
 typedef void (*NAME(conv_micro_t))(int64_t, const REAL *, const REAL *, const int64_t *, REAL *, int64_t);
 typedef void (*NAME(conv_weight_micro_t))(int, const REAL *, const int64_t *, const REAL *, int64_t, int64_t, int64_t, int64_t,
                                           int64_t, REAL *, int64_t);
-typedef void (*NAME(conv_weight_lines_t))(const REAL *, const int64_t *, const REAL *, int64_t, int64_t, int64_t, int64_t,
-                                          int64_t, REAL *);
+typedef void (*NAME(conv_weight_lines_t))(int64_t, const REAL *, const int64_t *, const REAL *, int64_t, int64_t, int64_t,
+                                          int64_t, int64_t, int64_t, REAL *, int64_t);
 #define CONV_FIRST_SIX(f) NAME(f##_1), NAME(f##_2), NAME(f##_3), NAME(f##_4), NAME(f##_5), NAME(f##_6)
 static const NAME(conv_weight_lines_t) NAME(conv_weight_lines_table)[9] = {
     NULL, CONV_FIRST_SIX(conv_weight_lines), NAME(conv_weight_lines_7), NAME(conv_weight_lines_8)};
@@ -389,8 +399,10 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
     conv_merge_axes(&s);
     const int64_t C = s.C / s.groups, O = s.O / s.groups, kernel = s.kernel[0] * s.kernel[1] * s.kernel[2], K = C * kernel;
     const int64_t image = s.image[0] * s.image[1] * s.image[2], out = s.out[0] * s.out[1] * s.out[2];
-    const int by_points = O < (LANES > 4 ? 4 : 2); /* few output channels: lanes hold points */
-    const int64_t wide = conv_round_up(O, LANES);
+    const int64_t wide = conv_round_up(O, LANES), long_line = conv_round_up(s.out[2], LANES);
+    /* Few output channels: lanes hold points. LeNet's first layer at batch 256, with 6, takes 480 instead of 860 us so. */
+    const int few = CONV_OUTPUTS > 1 && kernel >= 8 && 10 * O * long_line <= 6 * wide * s.out[2];
+    const int by_points = O < (LANES > 4 ? 4 : 2) || few;
     /* g is packed anew for each block of taps: 256 taps are enough work to make little of that. */
     const int64_t c_most = by_points ? 1 : conv_min(C, (256 + kernel - 1) / kernel), c_blocks = (C + c_most - 1) / c_most;
     const int64_t c_block = (C + c_blocks - 1) / c_blocks;
@@ -416,7 +428,8 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
     REAL *part = conv_take(&arena, pieces * part_size * sizeof(REAL));
     const int64_t strip_bytes = conv_round_up((c_block * t->channel + 2 * LANES) * sizeof(REAL), 64);
     const int64_t packed =
-        t->images * (by_points ? t->tile[0] * t->tile[1] * conv_round_up(t->tile[2], LANES) : conv_points(t) * o_block);
+        t->images * (by_points ? CONV_OUTPUTS * t->tile[0] * t->tile[1] * conv_round_up(t->tile[2], LANES)
+                               : conv_points(t) * o_block);
     const int64_t packed_bytes = conv_round_up(packed * sizeof(REAL), 64);
     const int64_t sums_bytes = conv_round_up(by_points ? O * kernel * LANES * sizeof(REAL) : 0, 64);
     const int64_t each = strip_bytes + packed_bytes + sums_bytes;
@@ -453,17 +466,20 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                 const int64_t g_plane = t->images > 1 ? s.O * out : s.out[1] * s.out[2];
                 const REAL *tile_g = g + (n * s.O + group * O + o0) * out + (m[0] * s.out[1] + m[1]) * s.out[2] + m[2];
                 if (by_points) {
-                    for (int64_t o = 0; o < o_size; o++) {
+                    const int64_t g_row = planes * a[1] * conv_round_up(a[2], LANES);
+                    const int64_t k_blocks = (kernel + 7) / 8, k_size = (kernel + k_blocks - 1) / k_blocks;
+                    for (int64_t o = 0; o < o_size; o += CONV_OUTPUTS) {
+                        const int64_t outputs = conv_min(CONV_OUTPUTS, o_size - o);
                         REAL *to = rows;
-                        for (int64_t d = 0; d < planes; d++)
-                            for (int64_t h = 0; h < a[1]; h++, to += conv_round_up(a[2], LANES)) {
-                                const REAL *from = tile_g + o * out + d * g_plane + h * s.out[2];
-                                for (int64_t j = 0; j < a[2]; j++) to[j] = from[j];
-                                for (int64_t j = a[2]; j < conv_round_up(a[2], LANES); j++) to[j] = 0;
-                            }
-                        for (int64_t k = 0; k < kernel; k += 8)
-                            NAME(conv_weight_lines_table)[conv_min(8, kernel - k)](
-                                strip, offset + k, rows, planes, plane, a[1], line, a[2], sums + (o * kernel + k) * LANES);
+                        for (int64_t i = o; i < o + outputs; i++)
+                            for (int64_t d = 0; d < planes; d++)
+                                for (int64_t h = 0; h < a[1]; h++, to += conv_round_up(a[2], LANES))
+                                    NAME(conv_fill_row)(to, conv_round_up(a[2], LANES),
+                                                        tile_g + i * out + d * g_plane + h * s.out[2], 1, 0, a[2]);
+                        for (int64_t k = 0; k < kernel; k += k_size)
+                            NAME(conv_weight_lines_table)[conv_min(k_size, kernel - k)](
+                                outputs, strip, offset + k, rows, g_row, planes, plane, a[1], line, a[2],
+                                sums + (o * kernel + k) * LANES, kernel * LANES);
                     }
                     continue;
                 }
@@ -526,6 +542,7 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
 
 #undef CONV_ROWS
 #undef CONV_VECTORS
+#undef CONV_OUTPUTS
 #undef CONV_STRIP
 #undef CONV_JOBS
 #undef CONV_LARGE
