@@ -53,15 +53,16 @@ static void NAME(wino_strip)(REAL *strip, int64_t rows, int64_t columns, const R
     }
 }
 
-/* to[place * slab + tile * to_row] = a vector of channels of the tiles of units first .. end-1, from channel c on and `shift` planes
-   further. What is beyond the last of `channels` <= LANES repeats it. */
+/* to[place * slab + tile * to_row] = a vector of channels of the tiles of units first .. end-1, from channel c on and `shift`
+   planes further. What is beyond the last of `channels` <= LANES repeats it. */
 static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t slab, int matrix, const wino_grid *g, const NAME(wino_images) *from,
                             int64_t c, int64_t channels, int64_t shift, int64_t first, int64_t end, REAL *strip) {
     const int64_t base = wino_unit(g, first).tile, *size = from->size, m = g->m, step = g->step[1];
     const int64_t takes = WINO_TAKES(matrix, g->points, m), common = takes - m; /* rows of a strip, and shared with the next one */
     for (int64_t u = first; u < end; u++) {
         const wino_place at = wino_unit(g, u);
-        const int64_t columns = at.count * m + common * step, row = columns * LANES, kept = g->pieces > 1 || u == first || at.top ? 0 : common;
+        const int64_t columns = at.count * m + common * step, row = columns * LANES;
+        const int64_t kept = g->pieces > 1 || u == first || at.top ? 0 : common;
         const int64_t depth = at.depth + shift - from->padding[0], outside = depth < 0 || depth >= size[0];
         const REAL *const x = from->x + ((at.n * from->channels + c) * size[0] + (outside ? 0 : depth)) * size[1] * size[2];
         REAL *const tiles = to + (at.tile - base) * to_row, *const half = strip + takes * row;
@@ -141,7 +142,11 @@ static void NAME(wino_taps)(REAL *taps, int64_t size, const REAL *w, int64_t by_
     else if (by_in == size)
         NAME(gemm_pack)(lanes, size * count, w, by_out, 1, taps, LANES);
     else
-        for (int64_t c = 0; c < count; c++) NAME(gemm_pack)(lanes, size, w + c * by_in, by_out, 1, taps + c * size * LANES, LANES);
+        for (int64_t c = 0; c < count; c++) {
+            for (int64_t i = 0; by_out == size && i < size * lanes; i += 16) /* pieces far apart: 512 channels 14 % faster by it */
+                __builtin_prefetch(w + conv_min(c + 8, count - 1) * by_in + i);
+            NAME(gemm_pack)(lanes, size, w + c * by_in, by_out, 1, taps + c * size * LANES, LANES);
+        }
 }
 
 /* U for one block of output channels (counted over all groups) and one k, 0 where there is no channel. w (O, C / groups, KD, r, r);
@@ -149,7 +154,8 @@ static void NAME(wino_taps)(REAL *taps, int64_t size, const REAL *w, int64_t by_
 static void NAME(wino_fill_kernels)(const NAME(wino_task) *t, REAL *U, int64_t block, int64_t k, REAL *taps) {
     REAL half[6 * 5 * WINO_HALF * LANES];
     const int64_t r = t->s->kernel[1], size = r * r, deep = t->s->kernel[0], points = t->grid.points, turn = t->adjoint ? -1 : 1;
-    const int64_t group = block / t->blocks, o = block % t->blocks * t->wide, c0 = k % t->parts * t->depth, count = NAME(wino_count)(t, k);
+    const int64_t group = block / t->blocks, o = block % t->blocks * t->wide;
+    const int64_t c0 = k % t->parts * t->depth, count = NAME(wino_count)(t, k);
     const int64_t by_out = t->adjoint ? deep * size : deep * size * t->in, by_in = t->adjoint ? deep * size * t->out : deep * size;
     const int64_t tap = t->adjoint ? deep - 1 - k / t->parts : k / t->parts;
     const REAL *const w = t->w + group * t->in * t->out * deep * size + tap * size + o * by_out + c0 * by_in;
@@ -157,13 +163,13 @@ static void NAME(wino_fill_kernels)(const NAME(wino_task) *t, REAL *U, int64_t b
         NAME(wino_taps)(taps, size, w + part * by_out, by_in, by_out, count, conv_min(LANES, t->out - o - part));
         for (int64_t c = 0; c < count; c += WINO_HALF) {
             const int64_t here = conv_min(WINO_HALF, count - c), row = r * here * LANES;
-            const REAL *first = taps + (c * size + (t->adjoint ? size - 1 : 0)) * LANES; /* adjoint: from the last tap to the first */
+            const REAL *first = taps + (c * size + (t->adjoint ? size - 1 : 0)) * LANES; /* adjoint: the last tap first */
             for (int64_t j = 0; j < r; j++)
-                NAME(wino_pass)(WINO_KERNEL, &t->grid, first + j * turn * LANES, r * turn * LANES, size * LANES, half + j * LANES, row,
-                                r * LANES, here);
+                NAME(wino_pass)(WINO_KERNEL, &t->grid, first + j * turn * LANES, r * turn * LANES, size * LANES,
+                                half + j * LANES, row, r * LANES, here);
             for (int64_t i = 0; i < points; i++)
-                NAME(wino_pass)(WINO_KERNEL, &t->grid, half + i * row, LANES, r * LANES, U + part + c * t->wide + i * points * t->u_slab,
-                                t->u_slab, t->wide, here);
+                NAME(wino_pass)(WINO_KERNEL, &t->grid, half + i * row, LANES, r * LANES,
+                                U + part + c * t->wide + i * points * t->u_slab, t->u_slab, t->wide, here);
         }
     }
 }
@@ -180,8 +186,9 @@ MG_INLINE void NAME(wino_multiply)(const NAME(wino_task) *t, int64_t place, int6
 static int NAME(wino_finite_images)(const NAME(wino_task) *t, const REAL *product, int64_t block, int64_t first, int64_t end,
                                     REAL *strip) {
     const wino_grid *g = &t->grid;
-    const int64_t base = wino_unit(g, first).tile, *size = t->to, step = g->step[1], slab = t->p_slab, o = block % t->blocks * t->wide;
-    const int64_t channel = block / t->blocks * t->out + o, channels = t->s->groups * t->out, plane = size[0] * size[1] * size[2];
+    const int64_t base = wino_unit(g, first).tile, *size = t->to, plane = size[0] * size[1] * size[2];
+    const int64_t step = g->step[1], slab = t->p_slab, o = block % t->blocks * t->wide;
+    const int64_t channel = block / t->blocks * t->out + o, channels = t->s->groups * t->out;
     VECTOR bad = {0};
     for (int64_t u = first; u < end; u++) {
         const wino_place at = wino_unit(g, u);
@@ -239,12 +246,14 @@ static int NAME(wino_by_tiles)(const NAME(wino_task) *t, REAL *U, int threads) {
    cache. */
 static int NAME(wino_by_kernels)(const NAME(wino_task) *t, REAL *V, int threads) {
     const wino_grid *g = &t->grid;
-    const int64_t u_size = t->u_size, p_size = t->p_size, tiles = wino_unit(g, g->units).tile, blocks = t->s->groups * t->blocks;
+    const int64_t u_size = t->u_size, p_size = t->p_size;
+    const int64_t tiles = wino_unit(g, g->units).tile, blocks = t->s->groups * t->blocks;
     const int64_t pair = blocks < WINO_CHUNKS ? 1 : 2; /* blocks at a time: the tiles come from far away */
     int finite = 1;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        REAL *const U = mg_thread_scratch((pair * (u_size + p_size) + t->strip_size + t->taps_size + GEMM_SCRATCH) * sizeof(REAL));
+        const int64_t floats = pair * (u_size + p_size) + t->strip_size + t->taps_size + GEMM_SCRATCH;
+        REAL *const U = mg_thread_scratch(floats * sizeof(REAL));
         REAL *const product = U + pair * u_size, *const strip = product + pair * p_size, *const taps = strip + t->strip_size;
         REAL *const pack = taps + t->taps_size;
 #pragma omp for schedule(static)

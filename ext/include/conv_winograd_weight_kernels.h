@@ -6,8 +6,7 @@
    the register tiles of the product read both as they lie. */
 
 #define WINO_ROWS (LANES > 8 ? 8 : 4) /* channels of x of a register tile: half of a vector, so that a panel of V has two */
-#define WINO_GROUP_NEAR 64            /* most channels of a group: 36 x 64 x 64 products are 590 KB */
-#define WINO_GROUP_FAR 128            /* the same where each pair transforms its tiles for itself */
+#define WINO_GROUP 64                 /* most channels of a group: 36 x 64 x 64 products are 590 KB */
 
 #define WINO_LONG 64                  /* tiles that a piece of them has at least, so that products are not moved too often */
 
@@ -17,14 +16,16 @@ typedef struct {
     REAL *gw;
     int64_t in, out;                            /* channels of x and of g in a group of the convolution */
     int64_t c_size, o_size, c_groups, o_groups; /* channels of a group of the product, groups */
-    int64_t pairs, wide, places, pieces;        /* pairs of groups, channels of a panel of D, places of a tile, pieces of the tiles */
+    int64_t pairs, pieces;                      /* pairs of groups, pieces of the tiles */
+    int64_t wide, places;                       /* channels of a panel of D, places of a tile */
     int64_t v_panel, v_slab, v_size, d_panel, d_slab, d_size, p_slab, p_size, strip_size, taps_size;
     wino_grid grid;
 } NAME(wino_weight_task);
 
 /* V for group c of all groups: (group of the convolution, tap in depth, group of channels). */
 static void NAME(wino_fill_v)(const NAME(wino_weight_task) *t, REAL *V, int64_t c, int64_t first, int64_t end, REAL *strip) {
-    const int64_t tap = c / t->c_groups % t->s->kernel[0], group = c / t->c_groups / t->s->kernel[0], start = c % t->c_groups * t->c_size;
+    const int64_t tap = c / t->c_groups % t->s->kernel[0], group = c / t->c_groups / t->s->kernel[0];
+    const int64_t start = c % t->c_groups * t->c_size;
     for (int64_t i = 0; i < t->c_size && start + i < t->in; i += LANES)
         NAME(wino_fill)(V + i / LANES * t->v_panel, LANES, t->v_slab, WINO_INPUT, &t->grid, &t->x, group * t->in + start + i,
                         conv_min(LANES, t->in - start - i), tap * t->s->dilation[0], first, end, strip);
@@ -72,16 +73,17 @@ static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pa
                 for (int64_t i = 0; i < here; i++) *(VECTOR *)(sum + i * row) += *(const VECTOR *)(sum + p * t->p_size + i * row);
             }
         for (int64_t i = 0; i < g->points; i++)
-            NAME(wino_pass)(WINO_KERNEL_BACK, g, P + c * row + i * g->points * slab, slab, row, half + i * half_row, LANES, r * LANES,
-                            here);
+            NAME(wino_pass)(WINO_KERNEL_BACK, g, P + c * row + i * g->points * slab, slab, row, half + i * half_row, LANES,
+                            r * LANES, here);
         for (int64_t j = 0; j < r; j++)
-            NAME(wino_pass)(WINO_KERNEL_BACK, g, half + j * LANES, half_row, r * LANES, taps + (c * size + j) * LANES, r * LANES,
-                            size * LANES, here);
+            NAME(wino_pass)(WINO_KERNEL_BACK, g, half + j * LANES, half_row, r * LANES, taps + (c * size + j) * LANES,
+                            r * LANES, size * LANES, here);
     }
     REAL *const gw = t->gw + (((group * t->out + o) * t->in + c0) * deep + tap) * size;
     const int64_t joined = deep == 1 ? count : 1; /* channels whose taps lie one after another */
-    const REAL bad = NAME(gemm_sum)(NAME(wino_unstrip)(gw, by_out, deep * size, taps, size * LANES, count / joined, joined * size, lanes,
-                                                       (VECTOR){0}));
+    const VECTOR sums = NAME(wino_unstrip)(gw, by_out, deep * size, taps, size * LANES, count / joined, joined * size, lanes,
+                                           (VECTOR){0});
+    const REAL bad = NAME(gemm_sum)(sums);
     return bad == bad;
 }
 
@@ -89,7 +91,8 @@ static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pa
    D have room for all tiles these are transformed first; else a pair transforms a chunk at a time for itself. */
 static int NAME(wino_weights)(const NAME(wino_weight_task) *t, REAL *V, REAL *D, REAL *products, int threads) {
     const wino_grid *g = &t->grid;
-    const int64_t c_all = t->s->groups * t->s->kernel[0] * t->c_groups, o_all = t->s->groups * t->o_groups, vectors = t->o_size / LANES;
+    const int64_t c_all = t->s->groups * t->s->kernel[0] * t->c_groups, o_all = t->s->groups * t->o_groups;
+    const int64_t vectors = t->o_size / LANES;
     const int64_t own = (V ? 0 : t->v_size + t->d_size) + (t->pieces > 1 ? 0 : t->p_size);
     int finite = 1;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -131,18 +134,21 @@ static int NAME(wino_weights)(const NAME(wino_weight_task) *t, REAL *V, REAL *D,
         }
         if (t->pieces > 1) {
 #pragma omp for schedule(static)
-            for (int64_t job = 0; job < t->pairs * vectors; job++)
-                if (!NAME(wino_finite_weights)(t, job / vectors, job % vectors, products + job / vectors * t->pieces * t->p_size, taps)) {
+            for (int64_t job = 0; job < t->pairs * vectors; job++) {
+                REAL *const product = products + job / vectors * t->pieces * t->p_size;
+                if (!NAME(wino_finite_weights)(t, job / vectors, job % vectors, product, taps)) {
 #pragma omp atomic write
                     finite = 0;
                 }
+            }
         }
     }
     return finite;
 }
 
 /* As conv_strip_weight; CONV_NOT_FINITE says that an element of gw is not finite. */
-static int64_t NAME(conv_winograd_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads, char *scratch) {
+static int64_t NAME(conv_winograd_weight)(const REAL *x, const REAL *g, REAL *gw, const conv_geometry *s, int threads,
+                                          char *scratch) {
     NAME(wino_weight_task) t = {.s = s, .gw = gw, .in = s->C / s->groups, .out = s->O / s->groups};
     t.x = (NAME(wino_images)){.x = x, .channels = s->C};
     t.g = (NAME(wino_images)){.x = g, .channels = s->O};
@@ -154,10 +160,12 @@ static int64_t NAME(conv_winograd_weight)(const REAL *x, const REAL *g, REAL *gw
     wino_grid grid = wino_plan(s, s->out, 1, WINO_CACHE, 1);
     const int64_t tiles = wino_unit(&grid, grid.units).tile;
     t.places = grid.points * grid.points;
-    const int few = t.places * tiles * (s->C * s->kernel[0] + s->O) * (int64_t)sizeof(REAL) <= WINO_SHARED;
+    const int64_t bytes = t.places * tiles * (s->C * s->kernel[0] + s->O) * (int64_t)sizeof(REAL);
+    const int few = bytes <= (t.in > 2 * WINO_GROUP || t.out > 2 * WINO_GROUP ? WINO_SHARED : WINO_SHARED_TWICE);
     const int64_t parts = few ? conv_ceil_div(tiles, WINO_LONG) : WINO_CHUNKS;
-    int64_t group = few ? WINO_GROUP_NEAR : WINO_GROUP_FAR;
-    if (s->groups * s->kernel[0] * conv_ceil_div(t.in, group) * conv_ceil_div(t.out, group) * parts < WINO_CHUNKS / 2) group /= 2;
+    int64_t group = WINO_GROUP;
+    const int64_t jobs = s->groups * s->kernel[0] * conv_ceil_div(t.in, group) * conv_ceil_div(t.out, group) * parts;
+    if (jobs < WINO_CHUNKS / 2) group /= 2; /* for threads to share */
     t.c_size = conv_round_up(conv_ceil_div(t.in, conv_ceil_div(t.in, group)), LANES);
     t.o_size = conv_round_up(conv_ceil_div(t.out, conv_ceil_div(t.out, group)), LANES);
     t.c_groups = conv_ceil_div(t.in, t.c_size);
