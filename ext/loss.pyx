@@ -21,6 +21,7 @@ cdef extern from "loss.h" nogil:
     void nll_backward_c "nll_backward"(...)
     void log_sum_exp_c "log_sum_exp"(...)
     void multilabel_margin_c "multilabel_margin"(...)
+    void multi_margin_c "multi_margin"(...)
     void squared_error_c "squared_error"(...)
     void scaled_difference_c "scaled_difference"(...)
     void c_absolute_error "absolute_error"(...)
@@ -204,6 +205,24 @@ def multilabel_margin(cnp.ndarray x, cnp.ndarray target):
             multilabel_margin_c(<const float *> source, t, <float *> scratch, <float *> to, <float *> along, N, C, threads)
         else:
             multilabel_margin_c(<const double *> source, t, <double *> scratch, <double *> to, <double *> along, N, C, threads)
+    return losses, slopes
+
+
+def multi_margin(cnp.ndarray x, cnp.ndarray target, cnp.ndarray weight, double margin):
+    """(losses (N), their derivatives (N, C)) of contiguous x (N, C), checked int64 targets (N) and weights (C), or None."""
+    cdef int64_t N = cnp.PyArray_DIM(x, 0), C = cnp.PyArray_DIM(x, 1)
+    cdef cnp.ndarray losses = empty_array((N,), x.dtype), slopes = empty_array((N, C), x.dtype)
+    cdef int threads = plan_threads(N * C // 4)
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef const int64_t *t = <const int64_t *> cnp.PyArray_DATA(target)
+    cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
+    cdef void *to = cnp.PyArray_DATA(losses)
+    cdef void *along = cnp.PyArray_DATA(slopes)
+    with nogil:
+        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+            multi_margin_c(<const float *> source, t, <const float *> w, margin, <float *> to, <float *> along, N, C, threads)
+        else:
+            multi_margin_c(<const double *> source, t, <const double *> w, margin, <double *> to, <double *> along, N, C, threads)
     return losses, slopes
 
 

@@ -150,6 +150,26 @@ def test_multilabel_margin(dtype, shape):
     assert_near(slopes, derivatives, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (7, 33), (2, 100)])
+def test_multi_margin(dtype, shape):
+    rng = np.random.default_rng(5)
+    x, t, weight = rng.standard_normal(shape).astype(dtype), rng.integers(0, shape[1], shape[0]), rng.uniform(0.5, 2, shape[1])
+    rows = np.arange(shape[0])
+    for margin in (1.0, -0.3):
+        z = margin - x.astype(np.float64)[rows, t][:, None] + x
+        z[rows, t] = 0
+        for w in (None, weight.astype(dtype)):
+            share = (np.ones(shape[0]) if w is None else w.astype(np.float64)[t])[:, None] / shape[1]
+            slopes = (z > 0) * share
+            slopes[rows, t] = -slopes.sum(1)
+            losses, found = loss.multi_margin(x, t, w, margin)
+            assert_near(losses, (np.maximum(z, 0) * share).sum(1), dtype)
+            assert_near(found, slopes, dtype)
+    x[0, 0] = np.nan
+    assert np.isnan(loss.multi_margin(x, t, None, 1.0)[0][0]) == (shape[1] > 1)
+
+
 def test_find_bad_target():
     good = np.array([0, 4, -100, 2])
     assert loss.find_bad_target(good, 5, -100) == -1

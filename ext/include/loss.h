@@ -13,6 +13,7 @@
 #define nll_backward(x, ...) MG_CALL(nll_backward, x)(x, __VA_ARGS__)
 #define log_sum_exp(x, ...) MG_CALL(log_sum_exp, x)(x, __VA_ARGS__)
 #define multilabel_margin(x, ...) MG_CALL(multilabel_margin, x)(x, __VA_ARGS__)
+#define multi_margin(x, ...) MG_CALL(multi_margin, x)(x, __VA_ARGS__)
 #define squared_error(x, ...) MG_CALL(squared_error, x)(x, __VA_ARGS__)
 #define absolute_error(x, ...) MG_CALL(absolute_error, x)(x, __VA_ARGS__)
 #define absolute_error_gradient(x, ...) MG_CALL(absolute_error_gradient, x)(x, __VA_ARGS__)

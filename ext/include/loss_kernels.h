@@ -416,6 +416,35 @@ static void NAME(multilabel_margin)(const REAL *x, const int64_t *target, REAL *
     }
 }
 
+/* losses[n] = weight[t] / C times the sum over i != t of max(0, margin - x[n, t] + x[n, i]), t = target[n]; slopes (N, C) its derivatives.
+   weight (C) may be NULL. */
+static void NAME(multi_margin)(const REAL *x, const int64_t *target, const REAL *weight, double margin, REAL *losses, REAL *slopes,
+                               int64_t N, int64_t C, int threads) {
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
+    for (int64_t n = 0; n < N; n++) {
+        const int64_t t = target[n];
+        const REAL *row = x + n * C;
+        REAL *slope = slopes + n * C;
+        const REAL rest = (REAL)margin - row[t], share = (weight ? weight[t] : 1) / (REAL)C;
+        REAL total = 0, others = 0;
+        for (int side = 0; side < 2; side++) {                        /* before and after t */
+            const int64_t start = side ? t + 1 : 0, end = side ? C : t;
+            REAL sum = 0, count = 0;
+            _Pragma("omp simd reduction(+ : sum, count)")
+            for (int64_t i = start; i < end; i++) {
+                const REAL z = rest + row[i], one = z <= 0 ? 0 : 1;
+                sum += z <= 0 ? 0 : z;
+                count += one;
+                slope[i] = share * one;
+            }
+            total += sum;
+            others += count;
+        }
+        slope[t] = -share * others;
+        losses[n] = share * total;
+    }
+}
+
 /* ---- squared error ------------------------------------------------------------------------------------------------------- */
 
 /* partial[b] = sum of (x - y)^2 over the b-th LOSS_MEAN_SEGMENT elements. */

@@ -226,16 +226,14 @@ class PowFunction(Function):
         gx = gy = None
         if wants_x:
             constant = y == 0
-            if constant._array.any():
-                gx = where(constant, 0.0, g * y * pow(x, where(constant, 1.0, y - 1)))
-            else:
-                gx = g * y * pow(x, y - 1)
+            gx = (
+                where(constant, 0.0, g * y * pow(x, where(constant, 1.0, y - 1)))
+                if constant._array.any()
+                else g * y * pow(x, y - 1)
+            )
         if wants_y:
             flat = (x == 0) & (y >= 0)
-            if flat._array.any():
-                gy = where(flat, 0.0, g * out * log(where(flat, 1.0, x)))
-            else:
-                gy = g * out * log(x)
+            gy = where(flat, 0.0, g * out * log(where(flat, 1.0, x))) if flat._array.any() else g * out * log(x)
         return gx, gy
 
 

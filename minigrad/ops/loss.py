@@ -309,8 +309,32 @@ def nll_loss(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, redu
     return apply(NllLossFunction(_target(target, weight, ignore, reduction)), x)
 
 
-class MultilabelMarginLossFunction(Function):
-    """Of each row of x (N, C): see functional.multilabel_margin_loss. Made of straight pieces: the slopes are a cache of x's."""
+class StraightLossFunction(Function):
+    """A loss of each row of x (N, C), made of straight pieces: the slopes are a cache of x's."""
+
+    def backward(self, g):
+        return unsqueeze(g, 1) * from_array(self.slopes)
+
+
+class MultiMarginLossFunction(StraightLossFunction):
+    """See functional.multi_margin_loss, with p = 1."""
+
+    def __init__(self, classes, weight, margin):
+        self.classes, self.weight, self.margin = classes, weight, margin
+
+    def forward(self, x):
+        losses, self.slopes = kernels.multi_margin(np.ascontiguousarray(x), self.classes, self.weight, self.margin)
+        return losses
+
+
+def multi_margin_loss(x: Tensor, classes: np.ndarray, weight: np.ndarray | None, margin: float) -> Tensor:
+    """The loss of each row of float x (N, C), int64 classes (N) and weights (C), which have been checked."""
+    weight = None if weight is None else np.ascontiguousarray(weight, x._array.dtype)
+    return apply(MultiMarginLossFunction(np.ascontiguousarray(classes), weight, margin), x)
+
+
+class MultilabelMarginLossFunction(StraightLossFunction):
+    """See functional.multilabel_margin_loss."""
 
     def __init__(self, classes):
         self.classes = classes
@@ -318,9 +342,6 @@ class MultilabelMarginLossFunction(Function):
     def forward(self, x):
         losses, self.slopes = kernels.multilabel_margin(np.ascontiguousarray(x), self.classes)
         return losses
-
-    def backward(self, g):
-        return unsqueeze(g, 1) * from_array(self.slopes)
 
 
 def multilabel_margin_loss(x: Tensor, classes: np.ndarray) -> Tensor:

@@ -22,7 +22,6 @@ from minigrad.ops.elementwise import (
     le,
     log,
     pow,
-    reciprocal,
     result_type,
     rsqrt,
     sigmoid,

@@ -39,11 +39,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     dim = normalize_dim(dim, x.ndim)
 
     def length(v: Tensor) -> Tensor:
-        free = norm(v, 2.0, dim)
+        free = norm(v, 2.0, dim, True)
         value = free.detach()
         return free + (clamp_min(value, eps) - value)
 
-    return sum_(x * y, dim) / (length(x) * length(y))
+    return sum_(x * y / (length(x) * length(y)), dim)
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:

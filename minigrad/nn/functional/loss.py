@@ -449,16 +449,19 @@ def multi_margin_loss(
         raise RuntimeError(f"expected scalar type Long but found {_torch_name(target)}")
     if weight is not None and weight._array.shape != (C,):
         raise RuntimeError(f"inconsistent weight size, expected {C} but got {list(weight._array.shape)}")
-    classes = target._array.reshape(N, 1)
+    classes = target._array.reshape(N)
     if classes.size and (classes.min() < 0 or classes.max() >= C):
         raise RuntimeError(f"target out of range: multi_margin_loss has {C} classes in an input of shape {list(shape)}")
-    x, t = reshape(input, N, C), reshape(target, N, 1)
-    loss = clamp_min(x - gather(x, 1, t) + margin, 0)
-    others = ops.constant_like(classes != np.arange(C), x)
-    loss = loss * others if p == 1 else loss * loss * others
-    if weight is not None:
-        loss = loss * from_array(weight._array[classes])
-    loss = sum_over(loss, 1) / C
+    x = reshape(input, N, C)
+    if p == 1 and input.dtype.is_floating_point:
+        loss = ops.multi_margin_loss(x, classes, None if weight is None else weight._array, margin)
+    else:
+        loss = clamp_min(x - gather(x, 1, reshape(target, N, 1)) + margin, 0)
+        others = ops.constant_like(classes[:, None] != np.arange(C), x)
+        loss = loss * others if p == 1 else loss * loss * others
+        if weight is not None:
+            loss = loss * from_array(weight._array[classes[:, None]])
+        loss = sum_over(loss, 1) / C
     return ops.mean_or_sum(reshape(loss, wanted) if reduction == "none" else loss, reduction)
 
 
