@@ -5,18 +5,18 @@
 enum { WINO_INPUT, WINO_KERNEL, WINO_KERNEL_BACK, WINO_OUTPUT, WINO_OUTPUT_BACK }; /* the transforms B', G, G', A', A */
 
 #define WINO_PIECE 28       /* most tiles of a unit: its strip of 6 rows x 114 columns x 16 channels is 43 KB */
-#define WINO_CACHE 400000   /* bytes of transformed tiles of a chunk: with products of 32 channels, and kernels, well below 1 MB */
+#define WINO_CACHE 400000   /* bytes of transformed tiles of a chunk: with products of 32 channels and kernels below 1 MB */
 #define WINO_LEAST 28       /* tiles of a chunk at least, so that kernels are not fetched too often */
 #define WINO_FEW 160        /* up to so many tiles are one chunk, and threads share the kernels instead */
-/* Bytes that the gradient of w may keep of all transformed tiles; and the same where each would else be transformed twice at most,
-   which takes less than moving so much: 64 channels, 28x28, dilated, 1.04 ms instead of 1.42; 128 channels 3.4 instead of 3.8. */
+/* Bytes that the gradient of w may keep of all transformed tiles; and the same where each would else be transformed twice at
+   most, which takes less than moving so much: dilated, 64 channels, 28x28, 1.04 ms for 1.42; 128 channels 3.4 for 3.8. */
 #define WINO_SHARED 24000000
 #define WINO_SHARED_TWICE 6000000
 #define WINO_CHUNKS 8       /* least chunks otherwise, for threads to share */
 
 /* Planes (image, depth) of tiles of m x m results, each of which takes points x points inputs. Where the kernel is dilated by
-   `step`, a tile has every step-th row and column. A unit is up to `piece` tiles of a row of tiles, those of all step[1] phases of
-   its columns one after another. */
+   `step`, a tile has every step-th row and column. A unit is up to `piece` tiles of a row of tiles, those of all step[1]
+   phases of its columns one after another. */
 typedef struct {
     int m, points;
     int64_t step[2], depth;              /* depth: planes of an image */

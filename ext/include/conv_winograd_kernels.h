@@ -1,9 +1,9 @@
-/* Convolutions of stride 1 with kernels of 3x3 and 5x5 by Winograd's minimal filtering. Compiled through multiversion.h, for float
-   alone.
+/* Convolutions of stride 1 with kernels of 3x3 and 5x5 by Winograd's minimal filtering. Compiled through multiversion.h, for
+   float alone.
 
    Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015, arXiv:1509.09308): F(m x m, r x r) computes a tile
-   of m x m outputs from a tile d of points x points inputs, points = m + r - 1, by points^2 multiplications where the definition
-   takes (m r)^2,
+   of m x m outputs from a tile d of points x points inputs, points = m + r - 1, by points^2 multiplications where the
+   definition takes (m r)^2,
 
        y = A' [ sum over channels of (G w G') * (B' d B) ] A          * elementwise, ' transposed
 
@@ -15,8 +15,8 @@
 
        gw = G' [ sum over tiles of (B' d B) * (A g A') ] G
 
-   A kernel dilated by d sees d phases of rows, and of columns, each as a plain kernel would: tiles take every d-th row and column.
-   Three axes are planes, and one sum over taps in depth and channels. Groups are convolutions beside each other.
+   A kernel dilated by d sees d phases of rows, and of columns, each as a plain kernel would: tiles take every d-th row and
+   column. Three axes are planes, and one sum over taps in depth and channels. Groups are convolutions beside each other.
 
    Lanes are channels: rows of LANES images are transposed in registers into a strip (row, column, LANES), where transforms are
    plain vector arithmetic. The unit of work is a piece of a row of tiles, of one plane; a chunk is so many units that its
@@ -33,7 +33,7 @@
 
 /* ---- images -> transformed tiles (place, tile, channel) ---- */
 
-/* What tiles are taken from: x (N, channels, size), zero outside. Of it a transform reads the first `padding` before the result. */
+/* What tiles are taken from: x (N, channels, size), zero outside. Results begin `padding` before it. */
 typedef struct {
     const REAL *x;
     int64_t channels, size[3], padding[3];
@@ -55,10 +55,11 @@ static void NAME(wino_strip)(REAL *strip, int64_t rows, int64_t columns, const R
 
 /* to[place * slab + tile * to_row] = a vector of channels of the tiles of units first .. end-1, from channel c on and `shift`
    planes further. What is beyond the last of `channels` <= LANES repeats it. */
-static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t slab, int matrix, const wino_grid *g, const NAME(wino_images) *from,
-                            int64_t c, int64_t channels, int64_t shift, int64_t first, int64_t end, REAL *strip) {
+static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t slab, int matrix, const wino_grid *g,
+                            const NAME(wino_images) *from, int64_t c, int64_t channels, int64_t shift,
+                            int64_t first, int64_t end, REAL *strip) {
     const int64_t base = wino_unit(g, first).tile, *size = from->size, m = g->m, step = g->step[1];
-    const int64_t takes = WINO_TAKES(matrix, g->points, m), common = takes - m; /* rows of a strip, and shared with the next one */
+    const int64_t takes = WINO_TAKES(matrix, g->points, m), common = takes - m; /* rows of a strip, and of two */
     for (int64_t u = first; u < end; u++) {
         const wino_place at = wino_unit(g, u);
         const int64_t columns = at.count * m + common * step, row = columns * LANES;
@@ -67,8 +68,9 @@ static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t slab, int matrix, 
         const REAL *const x = from->x + ((at.n * from->channels + c) * size[0] + (outside ? 0 : depth)) * size[1] * size[2];
         REAL *const tiles = to + (at.tile - base) * to_row, *const half = strip + takes * row;
         if (kept) memmove(strip, strip + m * row, common * row * sizeof(REAL));
-        NAME(wino_strip)(strip + kept * row, takes - kept, columns, x, size[0] * size[1] * size[2], channels, outside ? 0 : size[1],
-                         size[2], at.row - from->padding[1] + kept * g->step[0], at.column - from->padding[2], g->step[0]);
+        NAME(wino_strip)(strip + kept * row, takes - kept, columns, x, size[0] * size[1] * size[2], channels,
+                         outside ? 0 : size[1], size[2], at.row - from->padding[1] + kept * g->step[0],
+                         at.column - from->padding[2], g->step[0]);
         NAME(wino_pass)(matrix, g, strip, row, LANES, half, row, LANES, columns);
         for (int64_t i = 0; i < g->points; i++)
             for (int64_t phase = 0; phase < step; phase++)
@@ -135,28 +137,30 @@ static void NAME(wino_fill_inputs)(const NAME(wino_task) *t, REAL *V, int64_t gr
                             k / t->parts * t->s->dilation[0], first, end, strip);
 }
 
-/* taps (count, r * r, LANES): the kernels from `count` input channels, by_in apart, to `lanes` output channels, by_out apart. */
-static void NAME(wino_taps)(REAL *taps, int64_t size, const REAL *w, int64_t by_in, int64_t by_out, int64_t count, int64_t lanes) {
+/* taps (count, size, LANES): the kernels from `count` input channels, by_in apart, to `lanes` output channels, by_out apart. */
+static void NAME(wino_taps)(REAL *taps, int64_t size, const REAL *w, int64_t by_in, int64_t by_out, int64_t count,
+                            int64_t lanes) {
     if (lanes <= 0)
         for (int64_t k = 0; k < size * count; k++) *(VECTOR *)(taps + k * LANES) = (VECTOR){0};
     else if (by_in == size)
         NAME(gemm_pack)(lanes, size * count, w, by_out, 1, taps, LANES);
     else
         for (int64_t c = 0; c < count; c++) {
-            for (int64_t i = 0; by_out == size && i < size * lanes; i += 16) /* pieces far apart: 512 channels 14 % faster by it */
+            for (int64_t i = 0; by_out == size && i < size * lanes; i += 16) /* far apart: 512 channels 14 % faster */
                 __builtin_prefetch(w + conv_min(c + 8, count - 1) * by_in + i);
             NAME(gemm_pack)(lanes, size, w + c * by_in, by_out, 1, taps + c * size * LANES, LANES);
         }
 }
 
-/* U for one block of output channels (counted over all groups) and one k, 0 where there is no channel. w (O, C / groups, KD, r, r);
-   the adjoint goes from O to C with kernels turned round. */
+/* U for one block of output channels (counted over all groups) and one k, 0 where there is no channel. w (O, C / groups, KD, r,
+   r); the adjoint goes from O to C with kernels turned round. */
 static void NAME(wino_fill_kernels)(const NAME(wino_task) *t, REAL *U, int64_t block, int64_t k, REAL *taps) {
     REAL half[6 * 5 * WINO_HALF * LANES];
-    const int64_t r = t->s->kernel[1], size = r * r, deep = t->s->kernel[0], points = t->grid.points, turn = t->adjoint ? -1 : 1;
+    const int64_t r = t->s->kernel[1], size = r * r, deep = t->s->kernel[0], points = t->grid.points;
+    const int64_t turn = t->adjoint ? -1 : 1;
     const int64_t group = block / t->blocks, o = block % t->blocks * t->wide;
     const int64_t c0 = k % t->parts * t->depth, count = NAME(wino_count)(t, k);
-    const int64_t by_out = t->adjoint ? deep * size : deep * size * t->in, by_in = t->adjoint ? deep * size * t->out : deep * size;
+    const int64_t by_out = deep * size * (t->adjoint ? 1 : t->in), by_in = deep * size * (t->adjoint ? t->out : 1);
     const int64_t tap = t->adjoint ? deep - 1 - k / t->parts : k / t->parts;
     const REAL *const w = t->w + group * t->in * t->out * deep * size + tap * size + o * by_out + c0 * by_in;
     for (int64_t part = 0; part < t->wide; part += LANES) {
@@ -175,8 +179,8 @@ static void NAME(wino_fill_kernels)(const NAME(wino_task) *t, REAL *U, int64_t b
 }
 
 /* product[place] = V[k][place] @ U[place], or += for k > 0;  (tiles, depth) @ (depth, wide) */
-MG_INLINE void NAME(wino_multiply)(const NAME(wino_task) *t, int64_t place, int64_t k, int64_t tiles, const REAL *V, const REAL *U,
-                                   REAL *product, REAL *pack) {
+MG_INLINE void NAME(wino_multiply)(const NAME(wino_task) *t, int64_t place, int64_t k, int64_t tiles, const REAL *V,
+                                   const REAL *U, REAL *product, REAL *pack) {
     NAME(gemm_block)(tiles, t->wide, NAME(wino_count)(t, k), V + k * t->v_panel + place * t->v_slab, t->depth, 1,
                      U + place * t->u_slab, t->wide, 1, product + place * t->p_slab, t->wide, k > 0, pack);
 }
@@ -203,8 +207,8 @@ static int NAME(wino_finite_images)(const NAME(wino_task) *t, const REAL *produc
                                     strip + (i * columns + phase) * LANES, step * LANES, g->m * step * LANES, at.count / step);
             NAME(wino_pass)(WINO_OUTPUT, g, strip, columns * LANES, LANES, strip, columns * LANES, LANES, columns);
             const VECTOR add = t->bias ? NAME(gemm_load)(t->bias + channel + part, lanes) : (VECTOR){0};
-            bad += NAME(wino_unstrip)(y + part * plane, plane, g->step[0] * size[2], strip, columns * LANES, conv_min(g->m, rows),
-                                      conv_min(columns, size[2] - at.column), lanes, add);
+            bad += NAME(wino_unstrip)(y + part * plane, plane, g->step[0] * size[2], strip, columns * LANES,
+                                      conv_min(g->m, rows), conv_min(columns, size[2] - at.column), lanes, add);
         }
     }
     const REAL sum = NAME(gemm_sum)(bad);
@@ -225,7 +229,8 @@ static int NAME(wino_by_tiles)(const NAME(wino_task) *t, REAL *U, int threads) {
             NAME(wino_fill_kernels)(t, U + i * t->u_size, i / t->deep, i % t->deep, taps);
 #pragma omp for schedule(dynamic)
         for (int64_t job = 0; job < t->s->groups * g->chunks; job++) {
-            const int64_t group = job / g->chunks, first = job % g->chunks * g->chunk, end = conv_min(first + g->chunk, g->units);
+            const int64_t group = job / g->chunks, first = job % g->chunks * g->chunk;
+            const int64_t end = conv_min(first + g->chunk, g->units);
             const int64_t tiles = wino_unit(g, end).tile - wino_unit(g, first).tile;
             NAME(wino_fill_inputs)(t, V, group, first, end, strip);
             for (int64_t block = group * t->blocks; block < (group + 1) * t->blocks; block++) {

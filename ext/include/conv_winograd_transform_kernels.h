@@ -1,4 +1,5 @@
-/* The transforms of Winograd's minimal filtering (conv_winograd_kernels.h): along one axis, of vectors whose lanes are channels.
+/* The transforms of Winograd's minimal filtering (conv_winograd_kernels.h): along one axis, of vectors whose lanes are
+   channels.
 
    F(m, r) makes m results from points = m + r - 1 inputs. Its matrices evaluate and interpolate polynomials at as many points;
    B depends on these alone, so F(4, 3) and F(2, 5) share it. Those of 6 are 0, +-3/4, +-3/2 and infinity: Barabasz, Anderson,
@@ -100,8 +101,8 @@ MG_INLINE void NAME(wino_transform)(const int matrix, const int points, const in
 #define WINO_MAKES(matrix, points, m) \
     ((matrix) == WINO_KERNEL_BACK ? (points) + 1 - (m) : (matrix) == WINO_OUTPUT ? (m) : (points))
 
-MG_INLINE void NAME(wino_pass_of)(const int matrix, const int points, const int m, const REAL *x, int64_t x_step, int64_t x_next,
-                                  REAL *y, int64_t y_step, int64_t y_next, int64_t count) {
+MG_INLINE void NAME(wino_pass_of)(const int matrix, const int points, const int m, const REAL *x, int64_t x_step,
+                                  int64_t x_next, REAL *y, int64_t y_step, int64_t y_next, int64_t count) {
     const int takes = WINO_TAKES(matrix, points, m), makes = WINO_MAKES(matrix, points, m);
     for (int64_t n = 0; n < count; n++, x += x_next, y += y_next) {
         VECTOR in[6], out[6];
@@ -113,8 +114,8 @@ MG_INLINE void NAME(wino_pass_of)(const int matrix, const int points, const int 
 
 /* One axis of a 2-d transform: `count` 1-d transforms of vectors, x_next and y_next apart, of values x_step apart into values
    y_step apart. It may be done in place. */
-static void NAME(wino_pass)(int matrix, const wino_grid *g, const REAL *x, int64_t x_step, int64_t x_next, REAL *y, int64_t y_step,
-                            int64_t y_next, int64_t count) {
+static void NAME(wino_pass)(int matrix, const wino_grid *g, const REAL *x, int64_t x_step, int64_t x_next, REAL *y,
+                            int64_t y_step, int64_t y_next, int64_t count) {
 #define WINO_CASE(matrix)                                                                                                    \
     case matrix:                                                                                                             \
         if (g->points == 4) NAME(wino_pass_of)(matrix, 4, 2, x, x_step, x_next, y, y_step, y_next, count);                   \

@@ -1,13 +1,12 @@
 /* The gradient of w by Winograd's minimal filtering: see conv_winograd_kernels.h.
 
-   Each place of a tile is one product over all tiles, (channels of x, tiles) @ (tiles, channels of g). It is cut into pairs of a
-   group of channels of x and one of g, whose products for all places stay in the L2 cache, where the transform back finds them.
-   V, transformed tiles of x, is [place][vector of channels][tile][LANES], D, those of g, [place][panel of channels][tile][wide]:
-   the register tiles of the product read both as they lie. */
+   Each place of a tile is one product over all tiles, (channels of x, tiles) @ (tiles, channels of g). It is cut into pairs of
+   a group of channels of x and one of g, whose products for all places stay in the L2 cache, where the transform back finds
+   them. V, transformed tiles of x, is [place][vector of channels][tile][LANES], D, those of g, [place][panel of channels][tile]
+   [wide]: the register tiles of the product read both as they lie. */
 
 #define WINO_ROWS (LANES > 8 ? 8 : 4) /* channels of x of a register tile: half of a vector, so that a panel of V has two */
 #define WINO_GROUP 64                 /* most channels of a group: 36 x 64 x 64 products are 590 KB */
-
 #define WINO_LONG 64                  /* tiles that a piece of them has at least, so that products are not moved too often */
 
 typedef struct {
@@ -40,8 +39,8 @@ static void NAME(wino_fill_d)(const NAME(wino_weight_task) *t, REAL *D, int64_t 
 }
 
 /* product[place] = V[place]' @ D[place], or +=;  (c_size, tiles) @ (tiles, o_size) */
-static void NAME(wino_multiply_pair)(const NAME(wino_weight_task) *t, int64_t tiles, const REAL *V, const REAL *D, REAL *product,
-                                     int accumulate) {
+static void NAME(wino_multiply_pair)(const NAME(wino_weight_task) *t, int64_t tiles, const REAL *V, const REAL *D,
+                                     REAL *product, int accumulate) {
     const NAME(gemm_tile_pointer) tile = NAME(gemm_tiles)[WINO_ROWS][t->wide / LANES - 1][1];
     for (int64_t place = 0; place < t->places; place++, V += t->v_slab, D += t->d_slab, product += t->p_slab)
         for (int64_t k = 0; k < tiles; k += WINO_DEEP)
@@ -54,8 +53,8 @@ static void NAME(wino_multiply_pair)(const NAME(wino_weight_task) *t, int64_t ti
                 }
 }
 
-/* gw for a pair of groups and one vector of its output channels, G' P G of its products P[place][c][o], summed over pieces of them
-   (in place). Gives whether it is finite. */
+/* gw for a pair of groups and one vector of its output channels, G' P G of its products P[place][c][o], summed over pieces of
+   them (in place). Gives whether it is finite. */
 static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pair, int64_t vector, REAL *P, REAL *taps) {
     REAL half[6 * 5 * WINO_HALF * LANES];
     const wino_grid *g = &t->grid;
@@ -70,7 +69,8 @@ static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pa
         for (int64_t p = 1; p < t->pieces; p++)
             for (int64_t place = 0; place < t->places; place++) {
                 REAL *const sum = P + place * slab + c * row;
-                for (int64_t i = 0; i < here; i++) *(VECTOR *)(sum + i * row) += *(const VECTOR *)(sum + p * t->p_size + i * row);
+                const REAL *const more = sum + p * t->p_size;
+                for (int64_t i = 0; i < here; i++) *(VECTOR *)(sum + i * row) += *(const VECTOR *)(more + i * row);
             }
         for (int64_t i = 0; i < g->points; i++)
             NAME(wino_pass)(WINO_KERNEL_BACK, g, P + c * row + i * g->points * slab, slab, row, half + i * half_row, LANES,
@@ -87,8 +87,8 @@ static int NAME(wino_finite_weights)(const NAME(wino_weight_task) *t, int64_t pa
     return bad == bad;
 }
 
-/* Threads share pairs, and fixed pieces of the tiles where there are few pairs; their products are added up at the end. Where V and
-   D have room for all tiles these are transformed first; else a pair transforms a chunk at a time for itself. */
+/* Threads share pairs, and fixed pieces of the tiles where there are few pairs; their products are added up at the end. Where V
+   and D have room for all tiles these are transformed first; else a pair transforms a chunk at a time for itself. */
 static int NAME(wino_weights)(const NAME(wino_weight_task) *t, REAL *V, REAL *D, REAL *products, int threads) {
     const wino_grid *g = &t->grid;
     const int64_t c_all = t->s->groups * t->s->kernel[0] * t->c_groups, o_all = t->s->groups * t->o_groups;
