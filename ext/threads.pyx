@@ -33,9 +33,10 @@ cdef extern from "isa.h" nogil:
 
 
 # A parallel region of two threads pays from about 5 us of work on an idle machine (exp of 16,384 floats: 3.0 us on one, 2.6 on two; of
-# 131,072: 24.8 and 14.0), and costs milliseconds beside a busy neighbour. LeNet's training step is as fast at 20 us as at 40, slower at
-# 10 and at 80; so below this much work (in ns on one thread) a kernel runs on the caller's thread alone.
-cdef int64_t min_parallel_ns = 40_000
+# 131,072: 24.8 and 14.0; a sum of 262,144: 12.9 and 6.5), and costs milliseconds beside a busy neighbour. The training steps of LeNet
+# at batch 1, 16 and 64 and of an autoencoder are as fast at 20 us as at 40, and slower at 10 and at 80; so below this much work (in ns
+# on one thread) a kernel runs on the caller's thread alone.
+cdef int64_t min_parallel_ns = 20_000
 
 cdef int num_threads = 1
 
