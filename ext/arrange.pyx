@@ -1,8 +1,8 @@
-"""Moving elements: copies between layouts, conversions of floats. Arrays in, arrays out."""
+"""Moving elements: copies between layouts, conversions to floats. Arrays in, arrays out."""
 import numpy as np
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from minigrad._ext.memory cimport CACHED_FROM, empty
 from minigrad._ext.threads cimport plan_threads
@@ -33,6 +33,8 @@ cdef extern from *:
         }
     MG_CONVERT(double, float, mg_narrow)
     MG_CONVERT(float, double, mg_widen)
+    MG_CONVERT(int64_t, float, mg_float_of_int)
+    MG_CONVERT(uint8_t, float, mg_float_of_byte)
 
     /* `lines` rows of matrices of `rows` rows of `line` bytes: what lies up to a diagonal, or what lies above, and zeros. */
     static void mg_triangle(char *to, const char *from, int64_t lines, int64_t rows, int64_t line, int64_t item, int lower,
@@ -50,6 +52,8 @@ cdef extern from *:
     void mg_triangle(char *, const char *, int64_t, int64_t, int64_t, int64_t, bint, int64_t, int) nogil
     void mg_narrow(const double *, float *, int64_t, int) nogil
     void mg_widen(const float *, double *, int64_t, int) nogil
+    void mg_float_of_int(const int64_t *, float *, int64_t, int) nogil
+    void mg_float_of_byte(const uint8_t *, float *, int64_t, int) nogil
 
 
 cdef void find_bounds(cnp.ndarray x, char **first, char **last) noexcept:
@@ -186,6 +190,13 @@ def copied(cnp.ndarray x):
     return out
 
 
+cdef bint has_conversion(int source, int target) noexcept:
+    """Whether there is a kernel; a bool is a byte of 0 or 1."""
+    if target == cnp.NPY_FLOAT32:
+        return source in (cnp.NPY_FLOAT64, cnp.NPY_INT64, cnp.NPY_UINT8, cnp.NPY_BOOL)
+    return source == cnp.NPY_FLOAT32 and target == cnp.NPY_FLOAT64
+
+
 def converted(cnp.ndarray x, dtype):
     """A C-contiguous copy as another dtype (or the same), rounded as numpy does."""
     cdef int source = cnp.PyArray_TYPE(x), target = (<cnp.dtype> dtype).type_num
@@ -194,16 +205,18 @@ def converted(cnp.ndarray x, dtype):
     cdef cnp.ndarray out
     if source == target:
         return copied(x)
-    if not cnp.PyArray_ISCARRAY_RO(x) or not (
-        source == cnp.NPY_FLOAT64 and target == cnp.NPY_FLOAT32 or source == cnp.NPY_FLOAT32 and target == cnp.NPY_FLOAT64
-    ):
+    if not cnp.PyArray_ISCARRAY_RO(x) or not has_conversion(source, target):
         return x.astype(dtype, order="C")
     out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), target)
     cdef const void *start = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
     with nogil:
-        if target == cnp.NPY_FLOAT32:
-            mg_narrow(<const double *> start, <float *> to, n, threads)
-        else:
+        if target == cnp.NPY_FLOAT64:
             mg_widen(<const float *> start, <double *> to, n, threads)
+        elif source == cnp.NPY_FLOAT64:
+            mg_narrow(<const double *> start, <float *> to, n, threads)
+        elif source == cnp.NPY_INT64:
+            mg_float_of_int(<const int64_t *> start, <float *> to, n, threads)
+        else:
+            mg_float_of_byte(<const uint8_t *> start, <float *> to, n, threads)
     return out

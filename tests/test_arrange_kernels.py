@@ -135,6 +135,36 @@ def test_conversions_between_floats():
     np.testing.assert_array_equal(arrange.converted(narrow[:5000:3], np.dtype(np.int64)), narrow[:5000:3].astype(np.int64))
 
 
+@pytest.mark.parametrize("source", [np.int64, np.uint8, np.bool_, np.int32])
+@pytest.mark.parametrize("target", [np.float32, np.float64])
+def test_conversions_of_integers_to_floats(source, target):
+    rng = np.random.default_rng(0)
+    bounds = (0, 2) if source is np.bool_ else (np.iinfo(source).min, np.iinfo(source).max)
+    x = rng.integers(*bounds, 70001).astype(source)
+    x[:2] = bounds[0], bounds[1] - 1
+    for part in (x, x[:0], x[:1], x[1:], x[::3], x[:24].reshape(2, 3, 4)):
+        out = arrange.converted(part, np.dtype(target))
+        assert out.dtype == target
+        assert out.flags.c_contiguous
+        np.testing.assert_array_equal(out, part.astype(target))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("sizes", [(1,), (5, 5), (1, 40, 3), tuple(range(20)), (0, 7)])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_joining_cuts_all_parts_into_the_same_slices(axis, sizes, dtype):
+    rng = np.random.default_rng(0)
+    shape = [9, 65, 33]
+    parts = []
+    for size in sizes:
+        shape[axis] = size
+        parts.append(rng.integers(0, 200, shape).astype(dtype))
+    want = np.concatenate(parts, axis)
+    out = np.empty_like(want)
+    arrange.join(out, tuple(parts), axis)
+    np.testing.assert_array_equal(out, want)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
 @pytest.mark.parametrize(
     ("outer", "size", "inner", "count"), [(1, 7, 5, 20), (3, 50, 1, 9000), (2, 9, 33, 4), (0, 3, 2, 4), (2, 3, 4, 0)]

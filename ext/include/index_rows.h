@@ -7,6 +7,7 @@
 
 #define MG_INDEX_OWNERS 8   /* into how many parts the rows of a table are cut, each with one writer */
 #define MG_INDEX_SPAN 4096
+#define MG_INDEX_ROWS 16    /* whole rows that one task copies */
 #define MG_INDEX_THREADS _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
 
 /* Copies n indices; whether all are in [0, size). */
@@ -43,9 +44,15 @@ static int64_t mg_count(const uint8_t *mask, int64_t n) {
 /* out[o, i, :] = x[o, at[i], :] in rows of so many bytes */
 static void mg_take_rows(const char *x, const int64_t *at, char *out, int64_t outer, int64_t size, int64_t bytes, int64_t count,
                          int threads) {
+    const int64_t pieces = (count + MG_INDEX_ROWS - 1) / MG_INDEX_ROWS;
     MG_INDEX_THREADS
-    for (int64_t row = 0; row < outer * count; row++)
-        memcpy(out + row * bytes, x + (row / count * size + at[row % count]) * bytes, bytes);
+    for (int64_t task = 0; task < outer * pieces; task++) {
+        const int64_t o = task / pieces, start = task % pieces * MG_INDEX_ROWS;
+        const int64_t stop = count - start < MG_INDEX_ROWS ? count : start + MG_INDEX_ROWS;
+        const char *const from = x + o * size * bytes;
+        char *const to = out + o * count * bytes;
+        for (int64_t i = start; i < stop; i++) memcpy(to + i * bytes, from + at[i] * bytes, bytes);
+    }
 }
 
 #define MG_INDEX_WORDS(WORD, bits)                                                                                      \

@@ -36,6 +36,9 @@ def as_tensor_like(value: Tensor | Number, dtype: _dtype.dtype) -> Tensor:
 
 def result_type(*values: Tensor | Number) -> _dtype.dtype:
     """The dtype of an operation between these tensors and numbers."""
+    first, *others = values
+    if isinstance(first, TensorBase) and first.dtype.is_floating_point and all(type(v) in (float, int) for v in others):
+        return first.dtype
     tensors = [(v.dtype, v.ndim) for v in values if isinstance(v, TensorBase)]
     return _dtype.result_dtype(tensors, [v for v in values if not isinstance(v, TensorBase)])
 
