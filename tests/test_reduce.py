@@ -165,6 +165,12 @@ def test_unique():
     assert (str(values.tolist()), inverse.tolist()) == ("[1.0, nan, nan]", [1, 0, 2])
 
 
+@pytest.mark.parametrize("shape", [(0,), (1, 3, 0)])
+def test_unique_consecutive_of_nothing(shape):
+    values, inverse, counts = mg.unique_consecutive(mg.zeros(*shape), return_inverse=True, return_counts=True)
+    assert (values.shape, inverse.shape, counts.shape) == ((0,), shape, (0,))
+
+
 def test_the_sum_of_an_expanded_tensor_is_that_of_its_copy():
     rng = np.random.default_rng(0)
     for shape, wide in [((), (3, 4)), ((5, 1), (5, 7)), ((1, 6), (0, 6)), ((2, 1, 3), (2, 300, 3)), ((4, 1, 1), (4, 2, 3))]:

@@ -122,9 +122,8 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     No gradient flows through it.
     """
     x = input._array.reshape(-1) if dim is None else np.moveaxis(input._array, dim, 0)
-    flat = x.reshape(len(x), -1)
     new = np.ones(len(x), bool)
-    new[1:] = (flat[1:] != flat[:-1]).any(1)
+    new[1:] = (x[1:] != x[:-1]).any(tuple(range(1, x.ndim)))
     starts = np.flatnonzero(new)
     values = x[starts]
     out: list[Any] = [from_array(np.ascontiguousarray(values if dim is None else np.moveaxis(values, 0, dim)))]
