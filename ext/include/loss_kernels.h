@@ -432,7 +432,7 @@ static void NAME(multi_margin)(const REAL *x, const int64_t *target, const REAL 
             REAL sum = 0, count = 0;
             _Pragma("omp simd reduction(+ : sum, count)")
             for (int64_t i = start; i < end; i++) {
-                const REAL z = rest + row[i], one = z <= 0 ? 0 : 1;
+                const REAL z = rest + row[i], one = z > 0 ? 1 : 0; /* 0 beside a NaN, as in PyTorch */
                 sum += z <= 0 ? 0 : z;
                 count += one;
                 slope[i] = share * one;
