@@ -13,7 +13,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
 from minigrad._ext import memory
-from minigrad._ext.engine import Function, apply
+from minigrad._ext.engine import Function, TensorBase, apply
 from minigrad._naming import named_node
 
 if TYPE_CHECKING:
@@ -415,12 +415,23 @@ class CatFunction(Function):
         return tuple(part if wanted else None for part, wanted in zip(parts, self.needs_input_grad, strict=True))
 
 
+def _are_alike(tensors: list[Tensor]) -> bool:
+    """Whether these are tensors of one dtype and one shape (not that of a number), which fit each other without further checks."""
+    first = tensors[0]
+    if not isinstance(first, TensorBase) or first.ndim == 0:
+        return False
+    shape, dtype = first._array.shape, first.dtype
+    return all(isinstance(x, TensorBase) and x._array.shape == shape and x.dtype is dtype for x in tensors)
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after the other along an existing dimension. Raises RuntimeError unless their other sizes agree."""
     dim = dim if axis is None else axis
     tensors = list(tensors)
     if not tensors:
         raise ValueError("cat(): expected a non-empty list of Tensors")
+    if _are_alike(tensors):
+        return apply(CatFunction(normalize_dim(dim, tensors[0].ndim)), *tensors)
     for i, x in enumerate(tensors):
         if not hasattr(x, "_array"):
             raise TypeError(f"cat(): expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
