@@ -75,9 +75,22 @@ static inline int64_t pool_max_scratch(const pool_axis *axes) {
     return (rows * (4 + pool_reach(&axes[2])) + 2 * (POOL_COLUMNS + POOL_SLACK) + 1) / 2 * 2;
 }
 
-/* For average pooling the divisors (backward: the quotients) of a row of outputs, and one row of the input with its padding. */
+/* The windows first <= o < *end of an axis that hold element i, moved on from those of i - 1; whether they differ from them (those of
+   element 0 always do). */
+static inline int pool_holders(const pool_axis *axis, int64_t i, int64_t *first, int64_t *end) {
+    const int64_t old_first = *first, old_end = *end;
+    while (*first < axis->out && axis->stop[*first] <= i) ++*first;
+    while (*end < axis->out && axis->start[*end] <= i) ++*end;
+    return i == 0 || *first != old_first || *end != old_end;
+}
+
+/* REALs for the sums of a row of gradients, and zeros behind it as far as vectors over the padded row may read. */
+static inline int64_t pool_avg_sums(const pool_axis *axis) { return axis->out + axis->size + axis->padding + 2 * POOL_SLACK; }
+
+/* For average pooling the divisors of a row of outputs, one row of the input with its padding, and backward such sums before it. */
 static inline int64_t pool_avg_scratch(const pool_axis *axes) {
-    return axes[2].size + 2 * axes[2].padding + axes[2].kernel + axes[2].out * axes[2].stride + 3 * POOL_SLACK + axes[2].out;
+    return axes[2].size + 2 * axes[2].padding + axes[2].kernel + axes[2].out * axes[2].stride + 3 * POOL_SLACK + axes[2].out
+           + pool_avg_sums(&axes[2]);
 }
 
 #define KERNELS "pool_kernels.h"
