@@ -132,8 +132,17 @@ MG_INLINE void NAME(norm_finish)(double d, double d2, double n, REAL pivot, doub
     *var = v < 0 ? 0 : v;
 }
 
-/* mean and biased variance of planes * size values. Pieces of about NORM_SEGMENT values are walked twice while they are in L1, and
-   joined in order by Chan's formula, so that memory is read once. */
+/* mean and biased variance of a piece of planes * size values, which is walked twice. */
+MG_INLINE void NAME(norm_piece)(const REAL *x, int64_t planes, int64_t stride, int64_t size, double *mean, double *var) {
+    const double n = (double)(planes * size);
+    const REAL pivot = (REAL)(NAME(norm_sum)(x, planes, stride, size) / n);
+    double sums[2];
+    NAME(norm_moments)(x, pivot, planes, stride, size, sums);
+    NAME(norm_finish)(sums[0], sums[1], n, pivot, mean, var);
+}
+
+/* The same of any number of values: pieces of about NORM_SEGMENT are walked while they are in L1, so that memory is read once, and
+   joined in order by Chan's formula. */
 static void NAME(norm_statistics)(const REAL *x, int64_t planes, int64_t stride, int64_t size, double *mean, double *var) {
     const int64_t group = size < NORM_SEGMENT ? NORM_SEGMENT / size : 1;
     double n = 0, about = 0, squares = 0;                       /* so far: how many, their mean, the sum of squares about it */
@@ -141,14 +150,9 @@ static void NAME(norm_statistics)(const REAL *x, int64_t planes, int64_t stride,
         for (int64_t start = 0; start < size; start += NORM_SEGMENT) {
             const int64_t taken = p + group < planes ? group : planes - p;
             const int64_t length = start + NORM_SEGMENT < size ? NORM_SEGMENT : size - start;
-            const REAL *piece = x + p * stride + start;
-            const double count = (double)(taken * length);
-            const REAL pivot = (REAL)(NAME(norm_sum)(piece, taken, stride, length) / count);
-            double sums[2];
-            NAME(norm_moments)(piece, pivot, taken, stride, length, sums);
-            NAME(norm_finish)(sums[0], sums[1], count, pivot, mean, var);
-            if (taken == planes && length == size) return;
-            const double before = n, delta = *mean - about;
+            const double count = (double)(taken * length), before = n;
+            NAME(norm_piece)(x + p * stride + start, taken, stride, length, mean, var);
+            const double delta = *mean - about;
             n += count;
             about += delta * (count / n);
             squares += count * *var + delta * delta * (before * count / n);
@@ -350,7 +354,9 @@ static void NAME(row_norm_forward)(const REAL *x, const REAL *weight, const REAL
     for (int64_t r = 0; r < R; r++) {
         const REAL *row = x + r * n, *w = weight ? weight + r % G * K : 0, *b = bias ? bias + r % G * K : 0;
         REAL *o = out + r * n;
-        if (centered) {
+        if (centered && n <= NORM_SEGMENT) {
+            NAME(norm_piece)(row, 1, 0, n, mean + r, var + r);
+        } else if (centered) {
             NAME(norm_statistics)(row, 1, 0, n, mean + r, var + r);
         } else {
             double sums[2];

@@ -213,17 +213,22 @@ static void NAME(avg_pool_backward)(const REAL *g, REAL *gx, int64_t planes, con
         double known = 0;
         int64_t d0 = 0, d1 = 0;
         for (int64_t d = 0; d < D; d++) {
-            REAL *out = gx + (p * D + d) * H * W;
+            REAL *out = gx + (p * D + d) * H * W, *held = out;
             int64_t h0 = 0, h1 = 0;
             if (!pool_holders(&axes[0], d, &d0, &d1)) {
                 memcpy(out, out - H * W, H * W * sizeof(REAL));
                 continue;
             }
-            for (int64_t h = 0; h < H; h++, out += W)
-                if (pool_holders(&axes[1], h, &h0, &h1))
+            for (int64_t h = 0; h < H; h++, out += W) {
+                if (pool_holders(&axes[1], h, &h0, &h1)) {
                     NAME(avg_row_backward)(gp, axes, d0, d1, h0, h1, out, end, scratch + POOL_THREAD * scratch_size, &known);
-                else
-                    memcpy(out, out - W, W * sizeof(REAL));
+                    held = out;
+                } else {
+                    /* memcpy of the row just written waits for its stores: 1.6 times as long (56x56 from 1x1) */
+                    _Pragma("omp simd")
+                    for (int64_t w = 0; w < W; w++) out[w] = held[w];
+                }
+            }
         }
     }
 }
