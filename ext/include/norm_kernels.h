@@ -1,12 +1,11 @@
 /* Normalisation: batch_norm over (N, C, P), and row_norm (layer_norm, group_norm, instance_norm, rms_norm) over rows of K * P.
    Compiled through multiversion.h: see there for REAL, NAME, LANES, VECTOR.
 
-   Statistics take two passes. The first gives a mean that may be off by rounding; the second sums d = x - pivot and d^2 about
-   that mean as a pivot, so mean = pivot + sum(d) / n and n var = sum(d^2) - sum(d)^2 / n are right to the last bits even where
-   the mean is 10^4 standard deviations (Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983: the
-   corrected two-pass algorithm). Long rows take both passes piece by piece. Sums run in REAL over at most NORM_SEGMENT elements
-   and in double from there on. Means are kept in double, and x - mean is formed as (x - (REAL)mean) - rest: the first
-   difference is exact near the mean.
+   Statistics take two passes. The first gives a mean that may be off by rounding; the second sums d = x - pivot and d^2 about that
+   mean as a pivot, so mean = pivot + sum(d) / n and n var = sum(d^2) - sum(d)^2 / n are right to the last bits even where the
+   mean is 10^4 standard deviations (Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983: the corrected
+   two-pass algorithm). Sums run in REAL over at most NORM_SEGMENT elements and in double from there on. Means are kept in
+   double, and x - mean is formed as (x - (REAL)mean) - rest: the first difference is exact near the mean.
 
    Every channel (batch_norm) or row (row_norm) has one owner, so no reduction depends on how work is cut between threads, and a
    channel or a row stays in cache from the first pass to the last. */
@@ -132,35 +131,6 @@ MG_INLINE void NAME(norm_finish)(double d, double d2, double n, REAL pivot, doub
     *var = v < 0 ? 0 : v;
 }
 
-/* mean and biased variance of a piece of planes * size values, which is walked twice. */
-MG_INLINE void NAME(norm_piece)(const REAL *x, int64_t planes, int64_t stride, int64_t size, double *mean, double *var) {
-    const double n = (double)(planes * size);
-    const REAL pivot = (REAL)(NAME(norm_sum)(x, planes, stride, size) / n);
-    double sums[2];
-    NAME(norm_moments)(x, pivot, planes, stride, size, sums);
-    NAME(norm_finish)(sums[0], sums[1], n, pivot, mean, var);
-}
-
-/* The same of any number of values: pieces of about NORM_SEGMENT are walked while they are in L1, so that memory is read once, and
-   joined in order by Chan's formula. */
-static void NAME(norm_statistics)(const REAL *x, int64_t planes, int64_t stride, int64_t size, double *mean, double *var) {
-    const int64_t group = size < NORM_SEGMENT ? NORM_SEGMENT / size : 1;
-    double n = 0, about = 0, squares = 0;                       /* so far: how many, their mean, the sum of squares about it */
-    for (int64_t p = 0; p < planes; p += group)
-        for (int64_t start = 0; start < size; start += NORM_SEGMENT) {
-            const int64_t taken = p + group < planes ? group : planes - p;
-            const int64_t length = start + NORM_SEGMENT < size ? NORM_SEGMENT : size - start;
-            const double count = (double)(taken * length), before = n;
-            NAME(norm_piece)(x + p * stride + start, taken, stride, length, mean, var);
-            const double delta = *mean - about;
-            n += count;
-            about += delta * (count / n);
-            squares += count * *var + delta * delta * (before * count / n);
-        }
-    *mean = about;
-    *var = squares / n;
-}
-
 /* out = (x - pivot) * scale + shift */
 MG_INLINE void NAME(norm_affine)(const REAL *x, REAL pivot, REAL scale, REAL shift, REAL *out, int64_t n) {
     _Pragma("omp simd")
@@ -257,7 +227,10 @@ static void NAME(batch_norm_forward)(const REAL *x, const REAL *weight, const RE
     }
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
     for (int64_t c = 0; c < C; c++) {
-        NAME(norm_statistics)(x + c * P, N, C * P, P, mean + c, var + c);
+        const REAL pivot = (REAL)(NAME(norm_sum)(x + c * P, N, C * P, P) / (double)(N * P));
+        double sums[2];
+        NAME(norm_moments)(x + c * P, pivot, N, C * P, P, sums);
+        NAME(norm_finish)(sums[0], sums[1], (double)(N * P), pivot, mean + c, var + c);
         NAME(batch_norm_planes)(x + c * P, weight ? weight[c] : 1, bias ? bias[c] : 0, mean[c], var[c], eps, out + c * P, N, C * P, P);
     }
 }
@@ -354,13 +327,12 @@ static void NAME(row_norm_forward)(const REAL *x, const REAL *weight, const REAL
     for (int64_t r = 0; r < R; r++) {
         const REAL *row = x + r * n, *w = weight ? weight + r % G * K : 0, *b = bias ? bias + r % G * K : 0;
         REAL *o = out + r * n;
-        if (centered && n <= NORM_SEGMENT) {
-            NAME(norm_piece)(row, 1, 0, n, mean + r, var + r);
-        } else if (centered) {
-            NAME(norm_statistics)(row, 1, 0, n, mean + r, var + r);
+        double sums[2];
+        const REAL about = centered ? (REAL)(NAME(norm_sum)(row, 1, 0, n) / (double)n) : 0;
+        NAME(norm_moments)(row, about, 1, 0, n, sums);
+        if (centered) {
+            NAME(norm_finish)(sums[0], sums[1], (double)n, about, mean + r, var + r);
         } else {
-            double sums[2];
-            NAME(norm_moments)(row, 0, 1, 0, n, sums);
             mean[r] = 0;
             var[r] = sums[1] / (double)n;
         }
