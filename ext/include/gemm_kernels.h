@@ -13,7 +13,7 @@
        strides alone.
    NAME(gemm_block_add)(..., C, c_row, E, e_row, e_col, scratch): C = A @ B + E, where row i of E starts at E + i * e_row (a
        row stride of 0 is a bias for the columns); E may be C itself, or NULL for none. e_col is 1, or 0 for rows of 2 * LANES
-       elements that all columns repeat (a bias for the rows; M and N above 1, and B's columns side by side).
+       elements that all columns repeat (a bias for the rows; M above 1, and B's columns side by side).
 
    The method is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008), in the form of BLIS:
    a tile of C lives in registers (GEMM_ROWS rows x 2 vectors) while a panel of A (rows interleaved, in L1/L2) and a panel of B
