@@ -97,7 +97,7 @@ cdef object nll_gradient = None
 
 def configure(*, cross_entropy, nll):
     """Tells this module the differentiable gradients: cross_entropy(g, x, target, ignore, reduction), nll(g, shape, target, ignore,
-    scale) for arrays target. Called once, by minigrad/ops/loss.py."""
+    reduction, scale) for arrays target. Called once, by minigrad/ops/loss.py."""
     global cross_entropy_gradient, nll_gradient
     cross_entropy_gradient, nll_gradient = cross_entropy, nll
 
@@ -150,7 +150,8 @@ cdef class NllLossFunction(ClassLossFunction):
     cdef object run_backward(self, object g, bint create_graph):
         cdef cnp.ndarray gx
         if create_graph:
-            return (nll_gradient(g, (self.shape[0], self.shape[1]), self.target, self.ignore, self.scale),)
+            reduction = "mean" if self.mean else "sum"
+            return (nll_gradient(g, (self.shape[0], self.shape[1]), self.target, self.ignore, reduction, self.scale),)
         gx = zeros(2, self.shape, cnp.PyArray_TYPE((<TensorBase> g)._array))
         nll_backward((<TensorBase> g)._array, self.scale, self.target, None, self.ignore, gx)
         return (wrap(gx),)

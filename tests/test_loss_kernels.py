@@ -263,3 +263,10 @@ def test_compiled_losses_of_classes_leave_what_is_wrong_to_the_checks():
         x += 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("function", [mg.nn.functional.cross_entropy, mg.nn.functional.nll_loss])
+def test_second_order_of_losses_of_classes(function, reduction):
+    x, target = mg.tensor(np.random.default_rng(2).standard_normal((4, 5)), requires_grad=True), mg.tensor([0, 4, IGNORE, 2])
+    assert mg.autograd.gradgradcheck(lambda x: function(x**2, target, ignore_index=IGNORE, reduction=reduction), (x,))

@@ -294,9 +294,9 @@ class NllLossAdjointFunction(Function):
         return apply(NllLossFunction(self.target), h)
 
 
-def _nll_gradient(g: Tensor, shape: tuple[int, int], classes: np.ndarray, ignore: int, scale: float) -> Tensor:
+def _nll_gradient(g: Tensor, shape: tuple[int, int], classes: np.ndarray, ignore: int, reduction: str, scale: float) -> Tensor:
     """The differentiable gradient of the compiled negative log likelihood."""
-    target = _Target(classes, None, ignore, "mean")
+    target = _Target(classes, None, ignore, reduction)
     target.scale = scale
     return apply(NllLossAdjointFunction(target, shape), g)
 
