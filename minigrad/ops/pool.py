@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._ext import pool
+from minigrad._ext import reduce as reductions
 from minigrad._ext.engine import Function, apply, from_array
+from minigrad.ops.shape import expand
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -165,6 +167,20 @@ class AvgPoolFunction(Function):
         return apply(AvgPoolTransposeFunction(self.geometry, self.ndim, self.source), g)
 
 
+class GlobalAvgPoolFunction(AvgPoolFunction):
+    """AvgPoolFunction with one window, the whole plane: a mean, and named so as in PyTorch."""
+
+    def own_name(self):
+        return "MeanBackward1"
+
+    def forward(self, x):
+        self.source = x.shape
+        return reductions.mean(x, tuple(range(x.ndim - self.ndim, x.ndim)), True)
+
+    def backward(self, g):
+        return expand(g * (1 / math.prod(self.source[len(self.source) - self.ndim :])), self.source)
+
+
 class AvgPoolTransposeFunction(Function):
     """The adjoint of AvgPoolFunction."""
 
@@ -195,6 +211,11 @@ def max_unpool(x: Tensor, indices: Tensor, size: Ints) -> Tensor:
     positions = np.ascontiguousarray(indices._array, dtype=np.int32)
     shape = x._array.shape[: x.ndim - len(size)] + size
     return apply(MaxUnpoolFunction(positions, shape, len(size)), x)
+
+
+def global_avg_pool(x: Tensor, geometry: pool.Geometry, ndim: int) -> Tensor:
+    """avg_pool for a geometry of one window, which is the whole of the last `ndim` dimensions, of a float tensor."""
+    return apply(GlobalAvgPoolFunction(geometry, ndim), x)
 
 
 def avg_pool(x: Tensor, geometry: pool.Geometry, ndim: int) -> Tensor:

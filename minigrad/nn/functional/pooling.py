@@ -22,7 +22,6 @@ from minigrad._ext.engine import TensorBase
 from minigrad._naming import named_node
 from minigrad.ops import pool
 from minigrad.ops.elementwise import where
-from minigrad.ops.reduce import mean
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -504,9 +503,9 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: OptionalSize) -> Tens
     _check_rank(function, input, n)
     _check_not_empty(function, input, 1 if n == 3 else input.ndim - n)
     _check_dtype(function, input)
-    if n > 1 and all(s == 1 for s in size):
-        return mean(input, tuple(range(-n, 0)), keepdim=True)
-    return pool.avg_pool(input, pool.adaptive_windows(input._array.shape[-n:], size), n)
+    whole = n > 1 and all(s == 1 for s in size)
+    average = pool.global_avg_pool if whole else pool.avg_pool
+    return average(input, pool.adaptive_windows(input._array.shape[-n:], size), n)
 
 
 def _adaptive_max_pool(n: int, input: Tensor, output_size: OptionalSize, return_indices: bool) -> Any:
