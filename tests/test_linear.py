@@ -96,3 +96,9 @@ def test_linear_of_a_wrong_size_says_where_and_what():
     net = nn.Sequential(nn.Linear(4, 3), nn.Linear(5, 2))
     with pytest.raises(RuntimeError, match=r"^1 \(Linear.*\): .*2x3 and 5x2"):
         net(mg.ones(2, 4))
+
+
+def test_cosine_similarity_of_vectors_whose_lengths_multiply_beyond_the_floats():
+    zero, huge = mg.zeros(1, 3), mg.full((1, 3), 1e20)
+    assert mg.nn.functional.cosine_similarity(zero, zero, eps=1e-30).tolist() == [0.0]
+    assert mg.nn.functional.cosine_similarity(huge, huge).tolist() == [0.0]  # the length is inf, as in PyTorch

@@ -38,12 +38,12 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(f"cosine_similarity(): expected common dtype to be floating point, yet common dtype is {x.dtype}")
     dim = normalize_dim(dim, x.ndim)
 
-    def length(v: Tensor) -> Tensor:
-        free = norm(v, 2.0, dim, True)
-        value = free.detach()
-        return free + (clamp_min(value, eps) - value)
+    def unit(v: Tensor) -> Tensor:
+        length = norm(v, 2.0, dim, True)
+        value = length.detach()
+        return v / (length + clamp_min(eps - value, 0))
 
-    return sum_(x * y / (length(x) * length(y)), dim)
+    return sum_(unit(x) * unit(y), dim)
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
