@@ -40,18 +40,27 @@ def _check(shape: tuple[int, ...], inputs: np.ndarray, labels: np.ndarray, blank
 
 def _with_blanks(targets: np.ndarray, lengths: np.ndarray, blank: int, classes: int) -> np.ndarray:
     """(N, 2 S + 1): the labels of each sequence with a blank before, between and after them."""
-    batch, longest = lengths.size, int(lengths.max(initial=0))
-    extended = np.full((batch, 2 * longest + 1), blank, np.int64)
-    start = 0
-    for n, length in enumerate(lengths):
-        labels = targets[n, :length] if targets.ndim == 2 else targets[start : start + length]
-        start += length
-        if labels.size != length:
-            raise RuntimeError(f"ctc_loss: target {n} has {labels.size} labels, but its length is {length}")
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise RuntimeError(f"ctc_loss: labels must be in 0..{classes - 1}, but target {n} holds {labels.tolist()}")
-        extended[n, 1 : 2 * length : 2] = labels
+    longest = int(lengths.max(initial=0))
+    extended = np.full((lengths.size, 2 * longest + 1), blank, np.int64)
+    is_label = np.arange(longest) < lengths[:, None]  # (N, S)
+    labels = _labels_in_order(targets, lengths, is_label)
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        n = int(np.nonzero(is_label)[0][(labels < 0) | (labels >= classes)][0])
+        wrong = np.split(labels, np.cumsum(lengths))[n]
+        raise RuntimeError(f"ctc_loss: labels must be in 0..{classes - 1}, but target {n} holds {wrong.tolist()}")
+    extended[:, 1::2][is_label] = labels
     return extended
+
+
+def _labels_in_order(targets: np.ndarray, lengths: np.ndarray, is_label: np.ndarray) -> np.ndarray:
+    """The labels of all sequences, one after the other."""
+    ends = np.cumsum(lengths) if targets.ndim == 1 else lengths
+    missing = np.nonzero(ends > targets.shape[-1])[0]
+    if missing.size:
+        n = int(missing[0])
+        held = max(0, targets.shape[-1] - int(ends[n] - lengths[n]))
+        raise RuntimeError(f"ctc_loss: target {n} has {held} labels, but its length is {lengths[n]}")
+    return targets[: lengths.sum()] if targets.ndim == 1 else targets[:, : is_label.shape[1]][is_label]
 
 
 def ctc_loss(
