@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import machine, programs, report, steps, workloads  # noqa: F401  (the last two fill the registry)
 from benchmarks.registry import WORKLOADS
-from benchmarks.turns import RETRIES, Library, measure
+from benchmarks.turns import RETRIES, Library, Pace, measure
 
 
 def arguments() -> argparse.Namespace:
@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     limits = machine.limits(options.threads)
     if limits is None:
         print("no C compiler with OpenMP: the machine's limits are not measured", file=sys.stderr)
+    pace = Pace(0 if options.quick else 1)
     libraries = [Library(name, options.threads) for name in ("minigrad", "torch", "numpy")]
     for library in libraries:
         if library.missing:
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     rows = []
     print(report.heading())
     for name in chosen(options.only, [(workload.family, name) for name, workload in WORKLOADS.items()]):
-        for row in measure(WORKLOADS[name], present, rounds, seconds, retries):
+        for row in measure(WORKLOADS[name], present, rounds, seconds, pace, retries):
             if limits and "moved" in row:
                 row["limit"] = machine.least_microseconds(limits, row.pop("moved"), row.pop("flops"))
             rows.append(row)

@@ -1,4 +1,4 @@
-"""Lets the libraries run in turn, in short blocks, and discards the blocks in which other processes ran."""
+"""Lets the libraries run in turn, in short blocks, and discards the blocks in which other processes or other guests ran."""
 
 from __future__ import annotations
 
@@ -30,6 +30,52 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+class Pace:
+    """The speed of this machine's processors at plain instructions, beside the best seen so far.
+
+    A virtual machine's processor is often one of the two hardware threads of a core. While another guest computes on the
+    other one, everything that is bound by the number of instructions takes 1.4 to 1.6 times as long, and neither the CPU
+    times nor the steal time of /proc/stat show it.
+    """
+
+    SLOW = 1.2  # a quiet processor is within 1.1 of the best, one beside a busy guest at 1.4 and more
+
+    def __init__(self, patience: float) -> None:
+        """patience: seconds that wait() waits at most."""
+        self.patience = patience
+        self.best = float("inf")
+
+    @staticmethod
+    def _loop() -> float:
+        start, total = time.perf_counter(), 0
+        for i in range(4000):  # some 0.1 ms
+            total += i
+        return time.perf_counter() - start
+
+    def slow(self) -> bool:
+        """Times the same loop on every processor that this process may use."""
+        if not hasattr(os, "sched_setaffinity"):
+            return False
+        processors, times = os.sched_getaffinity(0), []
+        try:
+            for processor in processors:
+                os.sched_setaffinity(0, {processor})
+                times.append(min(self._loop() for _ in range(3)))
+        finally:
+            os.sched_setaffinity(0, processors)
+        self.best = min(self.best, *times)
+        return max(times) > self.SLOW * self.best
+
+    def wait(self) -> bool:
+        """Waits, if patience allows, until the processors are as fast as they can be; whether they are."""
+        end = time.perf_counter() + self.patience
+        while self.slow():
+            if time.perf_counter() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+
 class Library:
     """A worker process for one library; `missing` says why it cannot run."""
 
@@ -58,15 +104,18 @@ class Library:
         self.process.stdin.flush()
         return self._read()
 
-    def block(self, seconds: float) -> tuple[dict[str, float], bool]:
-        """(seconds a call by mode, whether other processes ran meanwhile)."""
+    def block(self, seconds: float, pace: Pace) -> tuple[dict[str, float], bool]:
+        """(seconds a call by mode, whether other processes or guests ran meanwhile)."""
+        quiet = pace.wait()
         start, busy = time.perf_counter(), busy_seconds()
         answer = self.ask(seconds=seconds)
         if "error" in answer:
             raise RuntimeError(f"{self.name}: {answer['error']}")
+        share = 0.1 * (time.perf_counter() - start)
         others = busy_seconds() - busy - answer["cpu"]
-        # /proc/stat counts ticks of 10 ms a processor
-        return answer["times"], others > 0.02 + 0.1 * (time.perf_counter() - start)
+        # /proc/stat counts ticks of 10 ms a processor: a short visit shows only if our threads had to wait for it
+        beside = others > 0.02 + share or (others > share and answer["waited"] > share)
+        return answer["times"], beside or not quiet or pace.slow()
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -93,7 +142,7 @@ class Times:
 
 
 def measure(
-    workload: Workload, libraries: list[Library], rounds: int, seconds: float, retries: int = RETRIES
+    workload: Workload, libraries: list[Library], rounds: int, seconds: float, pace: Pace, retries: int
 ) -> Iterator[dict[str, Any]]:
     """Yields a row for each mode of the workload: {"name", "family", "mode", library: summary or {"error": text}}."""
     found: dict[str, dict[str, Times]] = {}
@@ -113,7 +162,7 @@ def measure(
                 continue
             for _ in range(retries + 1):
                 time.sleep(0.01)  # the other library's worker threads stop spinning
-                times, disturbed = library.block(seconds)
+                times, disturbed = library.block(seconds, pace)
                 for mode, value in times.items():
                     kept = found[library.name][mode]
                     (kept.disturbed if disturbed else kept.clean).append(value)

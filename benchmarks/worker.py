@@ -1,7 +1,8 @@
 """A process that times one library: `python -m benchmarks.worker {minigrad,torch,numpy} THREADS`, driven through its pipes.
 
 A request is a line of JSON, and so is the answer: {"load": name} prepares a workload and answers {"modes": [...]};
-{"seconds": s} times each of its modes for about s seconds and answers {"times": {mode: seconds a call}, "cpu": seconds of CPU used}.
+{"seconds": s} times each of its modes for about s seconds and answers {"times": {mode: seconds a call}, "cpu": seconds of CPU used,
+"waited": seconds in which threads were ready but did not run}.
 An error is answered as {"error": text}.
 """
 
@@ -12,6 +13,7 @@ import os
 import statistics
 import sys
 import time
+from pathlib import Path
 
 from benchmarks import steps, workloads  # noqa: F401  (importing them fills the registry)
 from benchmarks.registry import WORKLOADS
@@ -47,6 +49,12 @@ def written_bytes(out):
     return sum(part.numel() * part.element_size() for part in parts)
 
 
+def waited_seconds():
+    """Seconds in which threads of this process were ready, but something else ran (0 where the system does not tell)."""
+    files = Path("/proc/self/task").glob("*/schedstat")
+    return 1e-9 * sum(int(file.read_text().split()[1]) for file in files)
+
+
 class Timer:
     def __init__(self, library, threads):
         self.library = library
@@ -68,10 +76,11 @@ class Timer:
         return {"modes": list(calls)} | ({"written": written_bytes(calls["forward"]())} if "forward" in calls else {})
 
     def block(self, seconds):
-        before = os.times()
+        before, waited = os.times(), waited_seconds()
         times = {mode: time_block(call, calls, seconds) for mode, (call, calls) in self.calls.items()}
         after = os.times()
-        return {"times": times, "cpu": after.user + after.system - before.user - before.system}
+        cpu = after.user + after.system - before.user - before.system
+        return {"times": times, "cpu": cpu, "waited": waited_seconds() - waited}
 
 
 def main():
