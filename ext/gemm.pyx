@@ -61,27 +61,86 @@ cdef void run(
          plan_threads(flops if flops > memory else memory))
 
 
+cdef inline void multiply(
+    int typenum, Operand a, Operand b, const void *e, int64_t e_batch, int64_t e_row, void *out
+) noexcept nogil:
+    if typenum == cnp.NPY_FLOAT:
+        run[float](NULL, a, b, e, e_batch, e_row, out)
+    else:
+        run[double](NULL, a, b, e, e_batch, e_row, out)
+
+
 cdef cnp.ndarray product(cnp.ndarray a, bint transpose_a, cnp.ndarray b, bint transpose_b, cnp.ndarray bias):
-    """matmul of a and b, or of the transposes of their matrices."""
+    """matmul of a and b, or of the transposes of their matrices. bias: None, (N,), or whatever has the shape of the result."""
     a, b = usable(a), usable(b)
     cdef Operand x = operand(a, transpose_a), y = operand(b, transpose_b)
     cdef int ndim = max(cnp.PyArray_NDIM(a), cnp.PyArray_NDIM(b))
     cdef cnp.npy_intp[3] shape
     cdef cnp.ndarray out
-    cdef const void *e = NULL
+    cdef Operand e
+    e.data, e.by_batch, e.by_row = NULL, 0, 0
     shape[0] = x.batch if y.batch == 1 else y.batch
     shape[ndim - 2], shape[ndim - 1] = x.rows, y.columns
     out = empty(ndim, shape, cnp.PyArray_TYPE(a))
     if cnp.PyArray_SIZE(out) == 0:
         return out
     if bias is not None:
-        bias = cnp.PyArray_GETCONTIGUOUS(bias)
-        e = cnp.PyArray_DATA(bias)
-    with nogil:
-        if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT:
-            run[float](NULL, x, y, e, 0, 0, cnp.PyArray_DATA(out))
+        bias = usable(bias)
+        if cnp.PyArray_NDIM(bias) == 1:
+            bias = cnp.PyArray_GETCONTIGUOUS(bias)
+            e.data = cnp.PyArray_DATA(bias)
         else:
-            run[double](NULL, x, y, e, 0, 0, cnp.PyArray_DATA(out))
+            e = operand(bias, False)
+            if e.by_column != 1:
+                bias = cnp.PyArray_GETCONTIGUOUS(bias)
+                e = operand(bias, False)
+    with nogil:
+        multiply(cnp.PyArray_TYPE(out), x, y, e.data, e.by_batch, e.by_row, cnp.PyArray_DATA(out))
+    return out
+
+
+cdef inline Operand of_vector(cnp.ndarray x, bint is_row):
+    """A vector as a matrix of one row or of one column."""
+    cdef Operand view
+    cdef int64_t size = cnp.PyArray_DIM(x, 0), step = cnp.PyArray_STRIDE(x, 0) // cnp.PyArray_ITEMSIZE(x)
+    view.data, view.batch, view.by_batch = cnp.PyArray_DATA(x), 1, 0
+    view.rows, view.columns = 1 if is_row else size, size if is_row else 1
+    view.by_row, view.by_column = 0 if is_row else step, step if is_row else 0
+    return view
+
+
+cdef cnp.ndarray matrix_by_vector(cnp.ndarray a, bint transpose, cnp.ndarray x):
+    """a @ x, (M, K) @ (K,) -> (M,), or that of a's transpose."""
+    a, x = usable(a), usable(x)
+    cdef Operand matrix = operand(a, transpose), column = of_vector(x, False)
+    cdef cnp.npy_intp[1] shape
+    shape[0] = matrix.rows
+    cdef cnp.ndarray out = empty(1, shape, cnp.PyArray_TYPE(a))
+    with nogil:
+        multiply(cnp.PyArray_TYPE(out), matrix, column, NULL, 0, 0, cnp.PyArray_DATA(out))
+    return out
+
+
+cdef cnp.ndarray outer_product(cnp.ndarray x, cnp.ndarray y):
+    """x y^T, (M,), (N,) -> (M, N)."""
+    x, y = usable(x), usable(y)
+    cdef Operand column = of_vector(x, False), row = of_vector(y, True)
+    cdef cnp.npy_intp[2] shape
+    shape[0], shape[1] = column.rows, row.columns
+    cdef cnp.ndarray out = empty(2, shape, cnp.PyArray_TYPE(x))
+    with nogil:
+        multiply(cnp.PyArray_TYPE(out), column, row, NULL, 0, 0, cnp.PyArray_DATA(out))
+    return out
+
+
+cdef cnp.ndarray inner_product(cnp.ndarray x, cnp.ndarray y):
+    """The sum of x * y for two vectors, as a 0-d array: a row by a column."""
+    x, y = cnp.PyArray_GETCONTIGUOUS(x), cnp.PyArray_GETCONTIGUOUS(y)
+    cdef Operand row = of_vector(x, True), column = of_vector(y, False)
+    cdef cnp.ndarray out = empty(0, cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    row.by_column = column.by_row = 1  # whatever numpy says of a vector of one element
+    with nogil:
+        multiply(cnp.PyArray_TYPE(out), row, column, NULL, 0, 0, cnp.PyArray_DATA(out))
     return out
 
 
@@ -97,37 +156,16 @@ cdef cnp.ndarray sum_of_rows(cnp.ndarray x):
     out = empty(1, shape, cnp.PyArray_TYPE(x))
     ones.batch, ones.rows, ones.columns = 1, 1, y.rows
     ones.by_batch, ones.by_row, ones.by_column = 0, 0, 0
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        ones.data = &one
-        run[float](NULL, ones, y, NULL, 0, 0, cnp.PyArray_DATA(out))
-    else:
-        ones.data = &double_one
-        run[double](NULL, ones, y, NULL, 0, 0, cnp.PyArray_DATA(out))
-    return out
-
-
-cdef cnp.ndarray inner(cnp.ndarray x, cnp.ndarray y):
-    """The sum of x * y for two vectors, as a 0-d array: a row by a column."""
-    x, y = cnp.PyArray_GETCONTIGUOUS(x), cnp.PyArray_GETCONTIGUOUS(y)
-    cdef Operand row, column
-    cdef cnp.ndarray out = empty(0, cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
-    row.data, column.data = cnp.PyArray_DATA(x), cnp.PyArray_DATA(y)
-    row.batch = row.rows = column.batch = column.columns = 1
-    row.columns = column.rows = cnp.PyArray_SIZE(x)
-    row.by_batch = row.by_row = column.by_batch = 0
-    row.by_column = column.by_row = column.by_column = 1
-    with nogil:
-        if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT:
-            run[float](NULL, row, column, NULL, 0, 0, cnp.PyArray_DATA(out))
-        else:
-            run[double](NULL, row, column, NULL, 0, 0, cnp.PyArray_DATA(out))
+    ones.data = <void *> &one if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else <void *> &double_one
+    multiply(cnp.PyArray_TYPE(out), ones, y, NULL, 0, 0, cnp.PyArray_DATA(out))
     return out
 
 
 def matmul(cnp.ndarray a, cnp.ndarray b, cnp.ndarray bias):
     """a @ b + bias, (M, K) @ (K, N) -> (M, N) or (B, M, K) @ (B, K, N) -> (B, M, N).
 
-    a and b have 2 or 3 axes and any strides; a batch axis that is missing or 1 in one is repeated. bias is None or (N,).
+    a and b have 2 or 3 axes and any strides; a batch axis that is missing or 1 in one is repeated. bias is None, (N,) or of the
+    result's shape.
     All are of one type, float32 or float64.
     """
     return product(a, False, b, False, bias)
@@ -142,7 +180,4 @@ def matmul_into(cnp.ndarray a, cnp.ndarray b, cnp.ndarray out, bint accumulate):
     if cnp.PyArray_SIZE(out) == 0:
         return
     with nogil:
-        if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT:
-            run[float](NULL, x, y, data if accumulate else NULL, M * N, N, data)
-        else:
-            run[double](NULL, x, y, data if accumulate else NULL, M * N, N, data)
+        multiply(cnp.PyArray_TYPE(out), x, y, data if accumulate else NULL, M * N, N, data)

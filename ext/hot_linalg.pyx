@@ -6,7 +6,7 @@ difference is speed for small tensors.
 cimport numpy as cnp
 
 from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
-from minigrad._ext.gemm cimport inner, product, sum_of_rows
+from minigrad._ext.gemm cimport inner_product, matrix_by_vector, outer_product, product, sum_of_rows
 
 cnp.import_array()
 
@@ -71,22 +71,26 @@ cdef class DotFunction(Function):
         return (g * y if self.needs(0) else None, g * x if self.needs(1) else None)
 
 
-cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint transpose_y):
-    """x' @ y', recorded if need be. Shapes and types agree."""
-    if watching:
-        begin("matmul", (x, y))
-    cdef TensorBase out = wrap(product(x._array, transpose_x, y._array, transpose_y, None))
+cdef TensorBase record(str name, TensorBase x, TensorBase y, cnp.ndarray array, Function node):
+    """array as the result of this node upon x and y, recorded if need be."""
+    cdef TensorBase out = wrap(array)
     cdef object ex, ey
-    cdef MatmulFunction node
     if grad_enabled() and (needs_grad(x) or needs_grad(y)):
-        node = MatmulFunction.__new__(MatmulFunction)
-        node.transpose_x, node.transpose_y = transpose_x, transpose_y
         ex, ey = edge_of(x), edge_of(y)
         node.keep(x if ey is not None else None, y if ex is not None else None)
         attach(out, node, (ex, ey))
     if watching:
-        end("matmul", (x, y), out)
+        end(name, (x, y), out)
     return out
+
+
+cdef TensorBase multiply(TensorBase x, TensorBase y, bint transpose_x, bint transpose_y):
+    """x' @ y', recorded if need be. Shapes and types agree."""
+    if watching:
+        begin("matmul", (x, y))
+    cdef MatmulFunction node = MatmulFunction.__new__(MatmulFunction)
+    node.transpose_x, node.transpose_y = transpose_x, transpose_y
+    return record("matmul", x, y, product(x._array, transpose_x, y._array, transpose_y, None), node)
 
 
 def matmul(TensorBase x, TensorBase y, /):
@@ -94,21 +98,88 @@ def matmul(TensorBase x, TensorBase y, /):
     return multiply(x, y, False, False)
 
 
-def dot(TensorBase x, TensorBase y, /):
-    """The sum of x * y for two vectors of one float type and length."""
+cdef class MvFunction(Function):
+    """z = x' y with x' = x or its transpose: (M, K), (K,) -> (M,). gx' = g y^T, gy = x'^T g."""
+    cdef bint transpose_x
+    label = "MvBackward0"
+
+    cdef object run_backward(self, object g, bint create_graph):
+        self.check_saved()
+        x, y = self.saved
+        cdef object gx = None, gy = None
+        if self.needs(0):
+            gx = outer_of(y, g) if self.transpose_x else outer_of(g, y)
+        if self.needs(1):
+            gy = mv_of(x, g, not self.transpose_x)
+        return (gx, gy)
+
+
+cdef class OuterFunction(Function):
+    """x y^T: (M,), (N,) -> (M, N). gx = g y, gy = g^T x: no product of g's size is made to be summed."""
+    label = "MulBackward0"
+
+    cdef object run_backward(self, object g, bint create_graph):
+        self.check_saved()
+        x, y = self.saved
+        return (mv_of(g, y, False) if self.needs(0) else None, mv_of(g, x, True) if self.needs(1) else None)
+
+
+cdef TensorBase mv_of(TensorBase x, TensorBase y, bint transpose_x):
+    """x' y, recorded if need be. Shapes and types agree."""
+    if watching:
+        begin("mv", (x, y))
+    cdef MvFunction node = MvFunction.__new__(MvFunction)
+    node.transpose_x = transpose_x
+    return record("mv", x, y, matrix_by_vector(x._array, transpose_x, y._array), node)
+
+
+cdef TensorBase outer_of(TensorBase x, TensorBase y):
+    """x y^T, recorded if need be. The types agree."""
+    if watching:
+        begin("outer", (x, y))
+    return record("outer", x, y, outer_product(x._array, y._array), OuterFunction.__new__(OuterFunction))
+
+
+cdef bint of_floats(object x, object y, int x_ndim, int y_ndim) noexcept:
+    """Whether x and y are tensors of one float type with so many dimensions."""
+    if not (isinstance(x, TensorBase) and isinstance(y, TensorBase)):
+        return False
+    cdef int typenum = cnp.PyArray_TYPE((<TensorBase> x)._array)
+    return (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64) and (
+        typenum == cnp.PyArray_TYPE((<TensorBase> y)._array)
+        and cnp.PyArray_NDIM((<TensorBase> x)._array) == x_ndim and cnp.PyArray_NDIM((<TensorBase> y)._array) == y_ndim)
+
+
+def try_dot(x, y, /):
+    """The sum of x * y for two vectors of one float type and length, else None."""
+    if not of_floats(x, y, 1, 1) or (
+            cnp.PyArray_DIM((<TensorBase> x)._array, 0) != cnp.PyArray_DIM((<TensorBase> y)._array, 0)):
+        return None
     if watching:
         begin("dot", (x, y))
-    cdef TensorBase out = wrap(inner(x._array, y._array))
-    cdef object ex, ey
-    cdef DotFunction node
-    if grad_enabled() and (needs_grad(x) or needs_grad(y)):
-        node = DotFunction.__new__(DotFunction)
-        ex, ey = edge_of(x), edge_of(y)
-        node.keep(x if ey is not None else None, y if ex is not None else None)
-        attach(out, node, (ex, ey))
-    if watching:
-        end("dot", (x, y), out)
-    return out
+    cdef cnp.ndarray out = inner_product((<TensorBase> x)._array, (<TensorBase> y)._array)
+    return record("dot", x, y, out, DotFunction.__new__(DotFunction))
+
+
+def try_mv(x, y, /):
+    """x @ y for a matrix and a vector of one float type whose sizes agree, else None."""
+    if not of_floats(x, y, 2, 1) or (
+            cnp.PyArray_DIM((<TensorBase> x)._array, 1) != cnp.PyArray_DIM((<TensorBase> y)._array, 0)):
+        return None
+    return mv_of(x, y, False)
+
+
+def try_vm(x, y, /):
+    """x @ y for a vector and a matrix of one float type whose sizes agree, else None."""
+    if not of_floats(x, y, 1, 2) or (
+            cnp.PyArray_DIM((<TensorBase> x)._array, 0) != cnp.PyArray_DIM((<TensorBase> y)._array, 0)):
+        return None
+    return mv_of(y, x, True)
+
+
+def try_outer(x, y, /):
+    """x y^T for two vectors of one float type, else None."""
+    return outer_of(x, y) if of_floats(x, y, 1, 1) else None
 
 
 cdef inline bint is_matrix(object x, int typenum) noexcept:

@@ -9,10 +9,12 @@ import pytest
 
 from minigrad._ext import gemm, threads
 
-# every register tile height and both its edges, one row or column, K of 0 and 1, more than one block of K, M and N
+# every register tile height and both its edges, one row or column, K of 0 and 1, more than one block of K, M and N; a few
+# multiplications; few rows of fewer than LANES products; a sum over K in parts
 SIZES = [
     (1, 1, 1), (1, 7, 5), (7, 1, 5), (1, 300, 70), (300, 1, 70), (5, 6, 0), (3, 2, 1), (64, 16, 16), (16, 10, 84), (9, 33, 17),
     (11, 31, 300), (13, 32, 257), (15, 47, 40), (29, 100, 9), (31, 65, 513), (200, 70, 30), (400, 33, 20), (40, 1100, 25),
+    (2, 3, 2), (3, 4, 5), (7, 9, 3), (37, 41, 1), (5, 2100, 1), (3, 5, 20011), (33, 20, 3001), (1, 20, 9001), (20, 1, 9001),
 ]  # fmt: skip
 
 BATCHES = [
@@ -73,6 +75,24 @@ def test_batched(left, right, layouts, dtype):
     assert_product(gemm.matmul(a, b, bias), a, b, bias.astype(np.float64))
 
 
+@pytest.mark.parametrize("size", [(5, 7, 9), (37, 41, 1), (3, 5, 20011), (2, 2, 3)], ids=str)
+@pytest.mark.parametrize("form", ["full", "transposed", "row", "column", "steps"])
+def test_addend(size, form, dtype):
+    rng = np.random.default_rng(4)
+    (M, N, K), batch = size, 3
+    a, b = rng.standard_normal((batch, M, K)).astype(dtype), rng.standard_normal((batch, K, N)).astype(dtype)
+    normal = lambda *shape: rng.standard_normal(shape).astype(dtype)  # noqa: E731
+    e = {
+        "full": normal(batch, M, N),
+        "transposed": normal(batch, N, M).swapaxes(1, 2),
+        "row": np.broadcast_to(normal(1, 1, N), (batch, M, N)),
+        "column": np.broadcast_to(normal(M, 1), (batch, M, N)),
+        "steps": normal(batch, 2 * M, N)[:, ::-2],
+    }[form]
+    assert_product(gemm.matmul(a, b, e), a, b, e.astype(np.float64))
+    assert_product(gemm.matmul(a[0], b[0], e[0]), a[0], b[0], e[0].astype(np.float64))
+
+
 def test_expanded_and_misaligned_operands(dtype):
     rng = np.random.default_rng(2)
     b = rng.standard_normal((6, 5)).astype(dtype)
@@ -95,7 +115,8 @@ def test_nan_and_inf_stay_where_they_belong(dtype):
 
 
 @pytest.mark.parametrize("size", [(1, 300, 300, 300), (1, 64, 784, 500), (1, 3000, 10, 300), (1, 1, 4000, 700), (1, 3000, 1, 900),
-                                  (1, 1, 1, 70001), (1, 515, 97, 300), (9, 70, 90, 110)], ids=str)  # fmt: skip
+                                  (1, 1, 1, 70001), (1, 515, 97, 300), (9, 70, 90, 110),
+                                  (1, 9, 17, 70001), (3, 5, 8, 90001), (1, 900, 700, 1)], ids=str)  # fmt: skip
 @pytest.mark.parametrize("layouts", ["nn", "nt", "tn"])
 def test_bits_do_not_depend_on_threads(size, layouts, dtype):
     rng = np.random.default_rng(3)

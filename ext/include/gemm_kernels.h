@@ -29,9 +29,11 @@
 #define GEMM_K 256          /* one panel of B, GEMM_K x 2 vectors, fills two thirds of a 48 KB L1 cache, all of a 32 KB one */
 #define GEMM_M 168          /* rows of A packed at a time: 168 KB of float, 336 KB of double, in L2 */
 #define GEMM_N 512          /* columns of B packed at a time */
-/* where K is contiguous in both operands, sums along K beat packing up to 8 rows, and up to 32 where K is long */
+/* where K is contiguous in both operands, sums along K beat packing up to 8 rows, and up to 32 where K is long; not where it is as
+   short as 8: a batch of 512 products of 8x8 by 8x8 takes 44 us packed, 76 by sums along K */
 #define GEMM_DOT_ROWS 32
-#define GEMM_DOT_WINS(M, K) ((M) <= 8 || ((M) <= GEMM_DOT_ROWS && (K) >= 192))
+#define GEMM_DOT_WINS(M, K) ((M) <= 8 ? (K) > 8 || (M) == 1 : (M) <= GEMM_DOT_ROWS && (K) >= 192)
+#define GEMM_TINY 32 /* multiplications */
 /* Two-operand shuffle with constant lanes: clang and GCC >= 12 spell it one way, older GCC another. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define GEMM_SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -336,10 +338,10 @@ static void NAME(gemm_row)(int64_t N, int64_t K, const REAL *A, int64_t a_col, c
                 _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) sum += x[i] * *(const VECTOR *)(b + i * b_row + j);
                 *(VECTOR *)(c + j) = sum;
             }
-            for (; j < n; j++) {
-                REAL sum = c[j];
-                _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) sum += x[i] * b[i * b_row + j];
-                c[j] = sum;
+            if (j < n) {
+                VECTOR sum = NAME(gemm_load)(c + j, n - j);
+                _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) sum += x[i] * NAME(gemm_load)(b + i * b_row + j, n - j);
+                NAME(gemm_store)(c + j, sum, n - j);
             }
         }
         for (; k < K; k++) {
@@ -347,6 +349,42 @@ static void NAME(gemm_row)(int64_t N, int64_t K, const REAL *A, int64_t a_col, c
             for (int64_t j = 0; j < n; j++) c[j] += x * b[j];
         }
     }
+}
+
+/* ---- K of 1: C = a b' + E, row by row, as memory lies ---- */
+
+static void NAME(gemm_outer)(int64_t M, int64_t N, const REAL *A, int64_t a_row, const REAL *B, int64_t b_col, REAL *C,
+                             int64_t c_row, const REAL *E, int64_t e_row, REAL *scratch) {
+    for (int64_t first = 0; first < N; first += GEMM_SCRATCH) {
+        const int64_t n = N - first < GEMM_SCRATCH ? N - first : GEMM_SCRATCH;
+        const REAL *b = B + first * b_col;
+        if (b_col != 1) {
+            for (int64_t j = 0; j < n; j++) scratch[j] = b[j * b_col];
+            b = scratch;
+        }
+        for (int64_t i = 0; i < M; i++) {
+            const REAL x = A[i * a_row];
+            REAL *const c = C + i * c_row + first;
+            if (E) {
+                const REAL *const e = E + i * e_row + first;
+                _Pragma("omp simd") for (int64_t j = 0; j < n; j++) c[j] = x * b[j] + e[j]; /* e may be c */
+            } else {
+                _Pragma("omp simd") for (int64_t j = 0; j < n; j++) c[j] = x * b[j];
+            }
+        }
+    }
+}
+
+/* ---- a few multiplications: C = A @ B + E by definition; packing 4x4 takes longer than its product ---- */
+
+static void NAME(gemm_tiny)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t a_row, int64_t a_col, const REAL *B,
+                            int64_t b_row, int64_t b_col, REAL *C, int64_t c_row, const REAL *E, int64_t e_row, int64_t e_col) {
+    for (int64_t i = 0; i < M; i++)
+        for (int64_t j = 0; j < N; j++) {
+            REAL sum = 0;
+            for (int64_t k = 0; k < K; k++) sum += A[i * a_row + k * a_col] * B[k * b_row + j * b_col];
+            C[i * c_row + j] = E ? sum + E[i * e_row + j * e_col] : sum;
+        }
 }
 
 /* ---- the whole product ---- */
@@ -358,6 +396,14 @@ static void NAME(gemm_block_add)(int64_t M, int64_t N, int64_t K, const REAL *A,
     if (M == 1 && N == 1 && a_col == 1 && b_row == 1) {
         const REAL sum = NAME(gemm_inner)(K, A, B);
         *C = E ? sum + *E : sum;
+        return;
+    }
+    if (M * N * K <= GEMM_TINY) {
+        NAME(gemm_tiny)(M, N, K, A, a_row, a_col, B, b_row, b_col, C, c_row, E, e_row, e_col);
+        return;
+    }
+    if (K == 1 && N > 1 && e_col == 1) {
+        NAME(gemm_outer)(M, N, A, a_row, B, b_col, C, c_row, E, e_row, scratch);
         return;
     }
     if (M == 1 && b_col == 1) {

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minigrad._arguments import normalize_dim
-from minigrad._ext import elementwise as kernels
-from minigrad._ext import hot_linalg
+from minigrad._ext import gemm, hot_linalg
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduce import sum as sum_
-from minigrad.ops.shape import broadcast_shapes, clone, diagonal, expand, permute, reshape, squeeze, unsqueeze
+from minigrad.ops.shape import broadcast_shapes, clone, diagonal, expand, permute, reshape, squeeze, transpose, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -55,6 +55,11 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
     Raises RuntimeError unless both are matrices of one dtype with agreeing shapes.
     """
+    _check_mm(input, mat2)
+    return _product(input, mat2)
+
+
+def _check_mm(input: Tensor, mat2: Tensor) -> None:
     _check_tensors("mm", input, mat2)
     if input.ndim != 2:
         raise RuntimeError(f"mm: self must be a matrix, but its shape is {tuple(input.shape)}")
@@ -62,7 +67,6 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         raise RuntimeError(f"mm: mat2 must be a matrix, but its shape is {tuple(mat2.shape)}")
     if input._array.shape[1] != mat2._array.shape[0]:
         raise _shapes_error(*input._array.shape, mat2._array.shape)
-    return _product(input, mat2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -70,6 +74,11 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
     Raises RuntimeError unless both have three dimensions, one dtype and agreeing shapes.
     """
+    _check_bmm(input, mat2)
+    return _product(input, mat2)
+
+
+def _check_bmm(input: Tensor, mat2: Tensor) -> None:
     _check_tensors("bmm", input, mat2)
     for name, x in (("batch1", input), ("batch2", mat2)):
         if x.ndim != 3:
@@ -80,12 +89,13 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
             f"bmm: Expected size for first two dimensions of batch2 tensor to be: [{batch}, {inner}] but got: "
             f"{list(mat2._array.shape[:2])}."
         )
-    return _product(input, mat2)
 
 
-@named_node
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """(M, K) @ (K,) -> (M,). Raises RuntimeError unless the shapes and dtypes agree."""
+    out = hot_linalg.try_mv(input, vec)
+    if out is not None:
+        return out
     _check_tensors("mv", input, vec)
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"mv: matrix @ vector expected, but got shapes {tuple(input.shape)} and {tuple(vec.shape)}")
@@ -97,6 +107,9 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements: (K,), (K,) -> (). Raises RuntimeError unless shapes and dtypes agree."""
+    out = hot_linalg.try_dot(input, tensor)
+    if out is not None:
+        return out
     _check_tensors("dot", input, tensor)
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
@@ -106,33 +119,18 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
             f"dot: inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the same number of elements, but got "
             f"{n} and {m} elements respectively"
         )
-    if input.dtype is not tensor.dtype or not input.dtype.is_floating_point:
-        return reshape(_product(unsqueeze(input, 0), unsqueeze(tensor, 1)), ())
-    return hot_linalg.dot(input, tensor)
-
-
-class OuterFunction(Function):
-    """x y^T: (M,), (N,) -> (M, N). gx = g @ y, gy = g^T @ x: no product of g's size is made to be summed."""
-
-    label = "MulBackward0"
-    reads = {"x": ("y",), "y": ("x",)}
-
-    def forward(self, x, y):
-        return kernels.mul(x[:, None], y)
-
-    def backward(self, g, x, y):
-        wants_x, wants_y = self.needs_input_grad
-        return mv(g, y) if wants_x else None, mv(permute(g, 1, 0), x) if wants_y else None
+    return reshape(_product(unsqueeze(input, 0), unsqueeze(tensor, 1)), ())
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Every product of two vectors' elements: (M,), (N,) -> (M, N). Raises RuntimeError for anything but vectors."""
+    out = hot_linalg.try_outer(input, vec2)
+    if out is not None:
+        return out
     _check_tensors("outer", input, vec2)
     for name, x in (("self", input), ("vec2", vec2)):
         if x.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {x.ndim}-D")
-    if input.dtype is vec2.dtype and input.dtype.is_floating_point:
-        return apply(OuterFunction(), input, vec2)
     return unsqueeze(input, 1) * vec2
 
 
@@ -161,11 +159,14 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         if left[-1] != right[0]:
             rows = math.prod(left[:-1])
             raise RuntimeError(f"matmul: size mismatch, got input ({rows}), mat ({rows}x{left[-1]}), vec ({right[0]})")
+        if len(left) == 2:
+            return mv(input, other)
         return squeeze(matmul(input, unsqueeze(other, 1)), -1)
     if len(left) == 1:
         if left[0] != right[-2]:
             raise _shapes_error(1, left[0], right[-2:])
-        return squeeze(matmul(unsqueeze(input, 0), other), -2)
+        out = hot_linalg.try_vm(input, other)
+        return out if out is not None else squeeze(matmul(unsqueeze(input, 0), other), -2)
     if len(right) == 2:  # a batch on the left alone: its rows are one tall matrix
         if left[-1] != right[0]:
             raise _shapes_error(math.prod(left[:-1]), left[-1], right)
@@ -201,6 +202,30 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return reshape(hot_linalg.try_linear(rows, weight, bias), *lead, weight._array.shape[0])
 
 
+class AddmmFunction(Function):
+    """a + x @ y, with an a of the result's shape: (..., M, N) + (..., M, K) @ (..., K, N). gx = g @ y^T, gy = x^T @ g."""
+
+    reads = {"a": (), "x": ("y",), "y": ("x",)}
+
+    def forward(self, a, x, y):
+        return gemm.matmul(x, y, a)
+
+    def backward(self, g, x, y):
+        of_a, of_x, of_y = self.needs_input_grad
+        return (
+            g if of_a else None,
+            _product(g, transpose(y, -1, -2)) if of_x else None,
+            _product(transpose(x, -1, -2), g) if of_y else None,
+        )
+
+
+def _add_product(input: Tensor, x: Tensor, y: Tensor, beta: float, alpha: float) -> Tensor:
+    """beta * input + alpha * (x @ y), for two matrices or batches of as many; see _scaled_sum."""
+    if beta == 1 and alpha == 1 and input.dtype is x.dtype is y.dtype and x.dtype.is_floating_point:
+        return apply(AddmmFunction(), expand(input, *x._array.shape[:-1], y._array.shape[-1]), x, y)
+    return _scaled_sum(input, _product(x, y), beta, alpha)
+
+
 def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     """beta * input + alpha * product, with input broadcast; beta 0 ignores input, NaN and all."""
     if input.dtype is not product.dtype:
@@ -223,7 +248,8 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     for name, x in (("mat1", mat1), ("mat2", mat2)):
         if x.ndim != 2:
             raise RuntimeError(f"addmm: {name} must be a matrix, got {x.ndim}-D tensor")
-    return _scaled_sum(input, mm(mat1, mat2), beta, alpha)
+    _check_mm(mat1, mat2)
+    return _add_product(input, mat1, mat2, beta, alpha)
 
 
 @named_node
@@ -240,7 +266,8 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     Raises RuntimeError as bmm does, and where input cannot be broadcast or has another dtype.
     """
     _check_tensors("baddbmm", input, batch1, batch2)
-    return _scaled_sum(input, bmm(batch1, batch2), beta, alpha)
+    _check_bmm(batch1, batch2)
+    return _add_product(input, batch1, batch2, beta, alpha)
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
@@ -312,6 +339,10 @@ def einsum(*args: object) -> Tensor:
         raise ValueError(
             "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
         )
+    if len(args) == 3 and isinstance(args[0], str) and isinstance(args[1], TensorBase) and isinstance(args[2], TensorBase):
+        steps = _pair_steps(args[0], args[1]._array.shape, args[2]._array.shape)
+        if steps is not None:
+            return _run_contraction(steps, args[1], args[2])
     if isinstance(args[0], str):
         operands = list(args[1]) if len(args) == 2 and isinstance(args[1], (list, tuple)) else list(args[1:])
         inputs, output = _parse_equation(args[0].replace(" ", ""))
@@ -331,7 +362,7 @@ def einsum(*args: object) -> Tensor:
         out = ellipsis + sorted({label for label in letters if letters.count(label) == 1})
     else:
         out = _output_labels(output, ellipsis, pairs)
-    _check_sizes(pairs)
+    _check_sizes([(labels, x._array.shape) for x, labels in pairs])
     x, labels = pairs[0]
     for i, (y, labels_y) in enumerate(pairs[1:]):
         later = set(out).union(*(rest for _, rest in pairs[i + 2 :]))
@@ -421,10 +452,10 @@ def _output_labels(output: list, ellipsis: list[int], pairs: list[tuple[Tensor, 
     return [label for item in output for label in (ellipsis if item is Ellipsis else [item])]
 
 
-def _check_sizes(pairs: list[tuple[Tensor, list]]) -> None:
+def _check_sizes(pairs: list[tuple[list, tuple[int, ...]]]) -> None:
     sizes: dict = {}
-    for i, (x, labels) in enumerate(pairs):
-        for label, size in zip(labels, x._array.shape, strict=True):
+    for i, (labels, shape) in enumerate(pairs):
+        for label, size in zip(labels, shape, strict=True):
             seen = sizes.get(label, 1)
             if 1 not in (seen, size) and seen != size:
                 raise RuntimeError(
@@ -440,50 +471,125 @@ def _sum_labels(x: Tensor, labels: list, kept: set) -> Tensor:
     return sum_(x, dims) if dims else x
 
 
+class _Arrangement(NamedTuple):
+    """How an operand becomes a factor of _product (or of *): dimensions to sum, then their order, sizes to expand to, a shape; None
+    for a step that changes nothing."""
+
+    summed: list[int] | None
+    order: list[int] | None
+    wide: tuple[int, ...] | None
+    shape: tuple[int, ...] | None
+
+
+class _Contraction(NamedTuple):
+    """The steps of _contract for two shapes: the operands', and the result's shape and order; without a shape, no sum is left and the
+    product is elementwise."""
+
+    x: _Arrangement
+    y: _Arrangement
+    shape: tuple[int, ...] | None
+    order: list[int] | None
+
+
 def _contract(x: Tensor, labels_x: list, y: Tensor, labels_y: list, out: list) -> Tensor:
     """The products of x and y summed over every label that is not in `out`, which gives the order of the result's dimensions.
 
     A label that only one of them has (or that has size 1 in the other) is summed before the product. What remains is a batch
     of matrix products, or without a common label to sum over, a broadcast multiplication.
     """
-    size_x = dict(zip(labels_x, x._array.shape, strict=True))
-    size_y = dict(zip(labels_y, y._array.shape, strict=True))
+    steps = _plan_contraction(tuple(labels_x), x._array.shape, tuple(labels_y), y._array.shape, tuple(out))
+    return _run_contraction(steps, x, y)
+
+
+def _run_contraction(steps: _Contraction, x: Tensor, y: Tensor) -> Tensor:
+    x, y = _arrange(x, steps.x), _arrange(y, steps.y)
+    product = x * y if steps.shape is None else reshape(_product(x, y), *steps.shape)
+    return product if steps.order is None else permute(product, *steps.order)
+
+
+def _arrange(x: Tensor, steps: _Arrangement) -> Tensor:
+    if steps.summed is not None:
+        x = sum_(x, steps.summed)
+    if steps.order is not None:
+        x = permute(x, *steps.order)
+    if steps.wide is not None:
+        x = expand(x, *steps.wide)
+    return x if steps.shape is None else reshape(x, *steps.shape)
+
+
+@lru_cache(maxsize=1024)  # an einsum of small tensors spent 25 us on this
+def _pair_steps(equation: str, shape_x: tuple[int, ...], shape_y: tuple[int, ...]) -> _Contraction | None:
+    """What einsum does for two operands, without `...` and with no label twice in one of them; else None."""
+    inputs, output = _parse_equation(equation.replace(" ", ""))
+    if len(inputs) != 2 or any(
+        Ellipsis in labels or len(set(labels)) != len(labels) or len(labels) != len(shape)
+        for labels, shape in zip(inputs, (shape_x, shape_y), strict=True)
+    ):
+        return None
+    labels_x, labels_y = inputs
+    if output is None:
+        output = sorted(set(labels_x) ^ set(labels_y))
+    elif Ellipsis in output or len(set(output)) != len(output) or not set(output) <= {*labels_x, *labels_y}:
+        return None
+    _check_sizes([(labels_x, shape_x), (labels_y, shape_y)])
+    return _plan_contraction(tuple(labels_x), shape_x, tuple(labels_y), shape_y, tuple(output))
+
+
+@lru_cache(maxsize=1024)
+def _plan_contraction(
+    labels_x: tuple, shape_x: tuple[int, ...], labels_y: tuple, shape_y: tuple[int, ...], out: tuple
+) -> _Contraction:
+    size_x = dict(zip(labels_x, shape_x, strict=True))
+    size_y = dict(zip(labels_y, shape_y, strict=True))
     summed = [label for label in labels_x if label in size_y and label not in out]
     alone = {label for label in summed if 1 in (size_x[label], size_y[label])}
-    kept_x = {label for label in labels_x if label not in alone and (label in out or label in size_y)}
-    kept_y = {label for label in labels_y if label not in alone and (label in out or label in size_x)}
-    x, labels_x = _sum_labels(x, labels_x, kept_x), [label for label in labels_x if label in kept_x]
-    y, labels_y = _sum_labels(y, labels_y, kept_y), [label for label in labels_y if label in kept_y]
+    kept_x = [label for label in labels_x if label not in alone and (label in out or label in size_y)]
+    kept_y = [label for label in labels_y if label not in alone and (label in out or label in size_x)]
     summed = [label for label in summed if label not in alone]
     if not summed:
-        return _arrange(x, labels_x, out) * _arrange(y, labels_y, out)
+        pair = (
+            _steps_to(labels, size, kept, out)
+            for labels, size, kept in ((labels_x, size_x, kept_x), (labels_y, size_y, kept_y))
+        )
+        return _Contraction(*pair, shape=None, order=None)
     batch = [label for label in out if label in kept_x and label in kept_y]
     left = [label for label in out if label in kept_x and label not in kept_y]
     right = [label for label in out if label in kept_y and label not in kept_x]
     sizes = {label: size_y.get(label, 1) if size_x.get(label, 1) == 1 else size_x[label] for label in out}
     b, m, n = (math.prod([sizes[label] for label in group]) for group in (batch, left, right))
     k = math.prod([size_x[label] for label in summed])
-    x = _arrange(x, labels_x, batch + left + summed)
-    y = _arrange(y, labels_y, batch + summed + right)
-    wide = tuple(sizes[label] for label in batch)
-    x = expand(x, *wide, *x._array.shape[len(batch) :])
-    y = expand(y, *wide, *y._array.shape[len(batch) :])
-    lead = (b,) if batch else ()
-    product = _product(reshape(x, *lead, m, k), reshape(y, *lead, k, n))  # (b, m, k) @ (b, k, n) -> (b, m, n)
+    lead, wide = (b,) if batch else (), tuple(sizes[label] for label in batch)
     order = batch + left + right
-    product = reshape(product, *[sizes[label] for label in order])
-    return product if order == out else permute(product, *[order.index(label) for label in out])
+    return _Contraction(  # (b, m, k) @ (b, k, n) -> (b, m, n)
+        _steps_to(labels_x, size_x, kept_x, batch + left + summed, wide, (*lead, m, k)),
+        _steps_to(labels_y, size_y, kept_y, batch + summed + right, wide, (*lead, k, n)),
+        shape=tuple(sizes[label] for label in order),
+        order=None if order == list(out) else [order.index(label) for label in out],
+    )
 
 
-def _arrange(x: Tensor, labels: list, order: list) -> Tensor:
-    """x with its dimensions in this order, and one of size 1 for every label that it has not."""
-    present = [label for label in order if label in labels]
-    if present != labels:
-        x = permute(x, *[labels.index(label) for label in present])
-    if len(present) == len(order):
-        return x
-    sizes = dict(zip(present, x._array.shape, strict=True))
-    return reshape(x, *[sizes.get(label, 1) for label in order])
+def _steps_to(
+    labels: Sequence,
+    sizes: dict,
+    kept: list,
+    order: Sequence,
+    wide: tuple[int, ...] = (),
+    shape: tuple[int, ...] | None = None,
+) -> _Arrangement:
+    """To sum all labels but `kept`, give those in this order, with a size of 1 for one that is not there, the first ones as `wide` as
+    this, and all in this shape."""
+    summed = [i for i, label in enumerate(labels) if label not in kept]
+    present = [label for label in order if label in kept]
+    arranged = tuple(sizes[label] for label in present)
+    expanded = wide + arranged[len(wide) :] if shape is not None else arranged
+    if shape is None:
+        shape = tuple(sizes.get(label, 1) if label in kept else 1 for label in order)
+    return _Arrangement(
+        summed=summed or None,
+        order=None if present == kept else [kept.index(label) for label in present],
+        wide=None if expanded == arranged else expanded,
+        shape=None if shape == expanded else shape,
+    )
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
