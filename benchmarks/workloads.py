@@ -372,11 +372,12 @@ def convolution(label, x, channels, kernel, stride=1, padding=0, dilation=1, gro
     """One convolution with bias; x and kernel give the number of dimensions."""
     dims, (batch, into), extra = len(kernel), x[:2], {"output_padding": output_padding} if transposed else {}
     weight = (into, channels // groups, *kernel) if transposed else (channels, into // groups, *kernel)
+    paddings = padding if isinstance(padding, tuple) else (padding,) * dims
     spans = [
-        (n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1
+        (n - 1) * stride - 2 * p + dilation * (k - 1) + output_padding + 1
         if transposed
-        else (n + 2 * padding - dilation * (k - 1) - 1) // stride + 1
-        for n, k in zip(x[2:], kernel, strict=True)
+        else (n + 2 * p - dilation * (k - 1) - 1) // stride + 1
+        for n, k, p in zip(x[2:], kernel, paddings, strict=True)
     ]
     positions = float(np.prod(x[2:] if transposed else spans))
     multiplications = batch * positions * float(np.prod(weight))
@@ -409,6 +410,12 @@ convolution("depthwise 3x3 64, 56x56, batch 16", IMAGES, 64, (3, 3), padding=1, 
 convolution("depthwise 3x3 128, 28x28, batch 16", (16, 128, 28, 28), 128, (3, 3), padding=1, groups=128)
 convolution("depthwise 5x5 64, 28x28, batch 16", (16, 64, 28, 28), 64, (5, 5), padding=2, groups=64)
 convolution("depthwise 3x3 stride 2 64, 56x56, batch 16", IMAGES, 64, (3, 3), stride=2, padding=1, groups=64)
+convolution("depthwise 7x7 96, 56x56, batch 4 (ConvNeXt)", (4, 96, 56, 56), 96, (7, 7), padding=3, groups=96)
+convolution("depthwise 7x7 384, 14x14, batch 4 (ConvNeXt)", (4, 384, 14, 14), 384, (7, 7), padding=3, groups=384)
+convolution("16x16 stride 16 3->192, 224x224, batch 4 (ViT)", (4, 3, 224, 224), 192, (16, 16), stride=16)
+convolution("4x4 stride 4 3->96, 224x224, batch 4 (ConvNeXt)", (4, 3, 224, 224), 96, (4, 4), stride=4)
+convolution("1x7 128, 17x17, batch 8 (Inception)", (8, 128, 17, 17), 128, (1, 7), padding=(0, 3))
+convolution("7x1 128, 17x17, batch 8 (Inception)", (8, 128, 17, 17), 128, (7, 1), padding=(3, 0))
 convolution("3, 32->64, 512, batch 16", (16, 32, 512), 64, (3,), padding=1)
 convolution("3x3x3 16->32, 16x28x28, batch 2", (2, 16, 16, 28, 28), 32, (3, 3, 3), padding=1)
 convolution("4x4 stride 2 64->32, 14x14, batch 16", (16, 64, 14, 14), 32, (4, 4), stride=2, padding=1, transposed=True)

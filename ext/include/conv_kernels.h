@@ -74,6 +74,14 @@ MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int
 #else
         for (; j < n; j++) row[j] = source[2 * j];
 #endif
+    } else if (step == 4) {
+        for (; j + LANES < n; j += LANES) {
+            const VECTOR *const from = (const VECTOR *)(source + 4 * j);
+            const VECTOR low = NAME(conv_every_second)(from[0], from[1], 0);
+            const VECTOR high = NAME(conv_every_second)(from[2], from[3], 0);
+            *(VECTOR *)(row + j) = NAME(conv_every_second)(low, high, 0);
+        }
+        for (; j < n; j++) row[j] = source[4 * j];
     } else
         for (; j < n; j++) row[j] = source[j * step];
 }
