@@ -35,7 +35,10 @@ def arguments() -> argparse.Namespace:
         "--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of every library (default: all)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each library (default 3)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.data and not Path(options.data).is_dir():
+        parser.error(f"--data: there is no folder {options.data}")
+    return options
 
 
 def chosen(pattern: str | None, names: list[tuple[str, str]]) -> list[str]:
@@ -66,7 +69,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for library in present:
         library.close()
     wanted = chosen(options.only, [("program", name) for name in programs.names(options.data)])
-    for row in programs.measure(wanted, [library.name for library in present if library.name != "numpy"], rounds, options.data):
+    compared = [library.name for library in present if library.name != "numpy"]
+    for row in programs.measure(wanted, compared, rounds, pace, options.data):
         rows.append(row)
         print(report.line(row), flush=True)
     return {

@@ -1,4 +1,4 @@
-"""Trains LeNet on MNIST until it is right about 97.5 % of the test images: `python -m benchmarks.mnist {minigrad,torch} FOLDER`.
+"""Trains LeNet on MNIST until it is right about 97.5 % of the test images: `python -m benchmarks.mnist {minigrad,torch} FOLDER SEED`.
 
 FOLDER holds the files in their IDX format, gzipped or not. Where the training set is missing, 9,000 images of the test set are
 trained on and the other 1,000 tested. Prints the epochs it took and the accuracy.
@@ -38,10 +38,10 @@ def read_mnist(folder):
 
 
 def main():
-    library, folder = sys.argv[1:]
+    library, folder, seed = sys.argv[1:]
     L = importlib.import_module(library)
     train_x, train_y, test_x, test_y = map(L.from_numpy, read_mnist(folder))
-    L.manual_seed(0)
+    L.manual_seed(int(seed))
     model = lenet(L)
     optimizer = L.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     accuracy = 0.0

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.turns import ROOT
+from benchmarks.turns import ROOT, Pace
 
 PEAK_MEMORY = """
 import importlib, pathlib, re
@@ -62,19 +62,22 @@ def names(data: str | None) -> list[str]:
     )
 
 
-def measure(wanted: list[str], libraries: list[str], rounds: int, data: str | None) -> Iterator[dict[str, Any]]:
+def measure(wanted: list[str], libraries: list[str], rounds: int, pace: Pace, data: str | None) -> Iterator[dict[str, Any]]:
     """Yields the wanted rows, of names(data), for the libraries that are installed."""
     with tempfile.TemporaryDirectory() as bytecode:
-        yield from _measure(bytecode, wanted, libraries, rounds, data)
+        yield from _measure(bytecode, wanted, libraries, rounds, pace, data)
 
 
-def _measure(bytecode: str, wanted: list[str], libraries: list[str], rounds: int, data: str | None) -> Iterator[dict[str, Any]]:
+def _measure(
+    bytecode: str, wanted: list[str], libraries: list[str], rounds: int, pace: Pace, data: str | None
+) -> Iterator[dict[str, Any]]:
     if "import" in wanted:
         found: dict[str, list[float]] = {library: [] for library in [*libraries, "numpy"]}
         for library in found:
             _run(bytecode, "-c", f"import {library}")
         for _ in range(2 * rounds + 1):
             for library, times in found.items():
+                pace.wait()
                 times.append(1e3 * _run(bytecode, "-c", f"import {library}")[0])
         yield _row("import", "ms", found)
     if any("memory" in name for name in wanted):
@@ -89,7 +92,8 @@ def _measure(bytecode: str, wanted: list[str], libraries: list[str], rounds: int
         found = {library: [] for library in libraries}
         for library in libraries:
             _run(bytecode, "-c", f"import {library}, benchmarks.mnist")
-        for _ in range(max(1, rounds // 2)):
+        for seed in range(max(5, rounds)):  # the seed decides about the number of epochs, 4 to 11: one alone would be a lottery
             for library, times in found.items():
-                times.append(_run(bytecode, "-m", "benchmarks.mnist", library, str(data))[0])
+                pace.wait()
+                times.append(_run(bytecode, "-m", "benchmarks.mnist", library, str(data), str(seed))[0])
         yield _row("MNIST to 97.5 % with LeNet", "s", found)
