@@ -107,6 +107,7 @@ cdef extern from "elementwise.h" nogil:
     const unary_kernel TRUNC "MG_KERNEL(unary_kernel, unary_trunc)"
     const unary_kernel RINT "MG_KERNEL(unary_kernel, unary_rint)"
     const unary_kernel CUBE "MG_KERNEL(unary_kernel, unary_cube)"
+    const unary_kernel INVERSE_OF_SQUARE "MG_KERNEL(unary_kernel, unary_inverse_of_square)"
     const unary_kernel LOGIT "MG_KERNEL(unary_kernel, unary_logit)"
     const unary_kernel NEG "MG_KERNEL(unary_kernel, unary_neg)"
     const unary_kernel ABS "MG_KERNEL(unary_kernel, unary_abs)"
@@ -458,8 +459,12 @@ cdef cnp.ndarray one_or_all(cnp.ndarray array):
     return array[(slice(0, 1),) * array.ndim] if cnp.PyArray_SIZE(array) > 1 else np.ascontiguousarray(array)
 
 
-def where(cnp.ndarray mask, cnp.ndarray x, cnp.ndarray y):
-    """x where the contiguous bool mask holds, y elsewhere; all of one shape, x and y of one dtype."""
+def where(cnp.ndarray mask, x, y):
+    """x where the contiguous bool mask holds, y elsewhere; all of one shape, x and y of one dtype, or one of them a number."""
+    if not isinstance(x, np.ndarray):
+        x = scalar_like(x, y)
+    if not isinstance(y, np.ndarray):
+        y = scalar_like(y, x)
     cdef int typenum = cnp.PyArray_TYPE(x)
     if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64 or cnp.PyArray_TYPE(y) != typenum:
         return np.where(mask, x, y)
@@ -541,22 +546,29 @@ def inverse_square(x, y):
 
 
 def pow(x, y):
-    """x^y, broadcast as numpy does. The exponents 2, 3, 0.5 and -1 as scalars have kernels of their own."""
-    exponent = y.item() if isinstance(y, np.ndarray) and y.ndim == 0 else y
-    if isinstance(exponent, (int, float)) and isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64) \
-            and not (isinstance(y, np.ndarray) and y.dtype != x.dtype):
-        if exponent == 2:
-            return square(x)
-        if exponent == 3:
-            return unary(x, "cube", CUBE, MOVE)
-        if exponent == 0.5:
-            return sqrt(x)
-        if exponent == -1:
-            return reciprocal(x)
-        y = np.asarray(exponent, x.dtype)
+    """x^y, broadcast as numpy does. The exponents 2, 3, 0.5, -1 and -2 as scalars have kernels of their own."""
+    if isinstance(x, np.ndarray) and cnp.PyArray_TYPE(x) in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
+        if isinstance(y, np.ndarray) and y.ndim == 0 and cnp.PyArray_TYPE(y) == cnp.PyArray_TYPE(x):
+            y = y.item()
+        if isinstance(y, (int, float)):
+            return pow_scalar(x, y)
     elif not isinstance(x, np.ndarray):
         x = scalar_like(x, y)
     return by_ufunc(x, np.asarray(y), np.power)
+
+
+cdef object pow_scalar(cnp.ndarray x, double exponent):
+    if exponent == 2:
+        return unary(x, "square", SQUARE, MOVE)
+    if exponent == 3:
+        return unary(x, "cube", CUBE, MOVE)
+    if exponent == 0.5:
+        return unary(x, "sqrt", SQRT, CHEAP)
+    if exponent == -1:
+        return unary(x, "reciprocal", RECIPROCAL, CHEAP)
+    if exponent == -2:
+        return unary(x, "inverse_of_square", INVERSE_OF_SQUARE, CHEAP)
+    return by_ufunc(x, np.asarray(exponent, x.dtype), np.power)
 
 
 def logaddexp(x, y):
@@ -597,7 +609,9 @@ cdef object float_binary(object x, object y, object function, binary_kernel kern
 
 
 def lerp(x, end, weight):
-    """x + weight (end - x) for arrays of one dtype and shape, or 0-d."""
+    """x + weight (end - x) for arrays of one dtype and shape, or 0-d; weight may be a number."""
+    if not isinstance(weight, np.ndarray):
+        weight = scalar_like(weight, x)
     return ternary(x, end, weight, "lerp", LERP, 0)
 
 

@@ -322,6 +322,34 @@ def apply(Function node, *inputs):
     return outs
 
 
+def try_kernel(kernel, *arguments):
+    """kernel(*arguments), with its array for each tensor, where that is all there is to do: the tensors are of one float dtype and shape,
+    none of them needs a gradient, and nobody watches. Else None, and the operation goes by way of a node.
+
+    A node costs as much as a kernel of a thousand elements. The kernel makes its arrays by minigrad._ext.memory.
+    """
+    cdef TensorBase t
+    cdef cnp.ndarray first = None
+    cdef int typenum = 0
+    cdef list given = []
+    if watching:
+        return None
+    for x in arguments:
+        if isinstance(x, TensorBase):
+            t = <TensorBase> x
+            if first is None:
+                first, typenum = t._array, cnp.PyArray_TYPE(t._array)
+                if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64:
+                    return None
+            elif cnp.PyArray_TYPE(t._array) != typenum or not cnp.PyArray_SAMESHAPE(t._array, first):
+                return None
+            if mg_grad_mode and needs_grad(t):
+                return None
+            x = t._array
+        given.append(x)
+    return None if first is None else as_output(kernel(*given))
+
+
 cdef object run_forward(Function node, tuple inputs):
     cdef list arrays = []
     cdef bint recorded = False, large = False

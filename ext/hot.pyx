@@ -38,6 +38,8 @@ cdef enum Operation:
 cdef tuple SYMBOLS = ("+", "-", "*", "/")
 cdef tuple NAMES = ("add", "sub", "mul", "div")
 
+cdef object MOST = (1 << 63) - 1
+
 cdef object promote = None
 cdef object expand = None
 cdef list kernels = []
@@ -283,6 +285,30 @@ def div(x, y, /):
 def rdiv(x, y, /):
     """y / x with broadcasting and type promotion."""
     return binary(DIV, y, x)
+
+
+def try_compare(function, x, y, /):
+    """A comparison or logic of elements by a ufunc of two operands: of tensors of one dtype and shape, or of a tensor and a Python number
+    that its dtype takes in. None for any others, which are to be promoted and broadcast."""
+    cdef TensorBase a
+    cdef cnp.ndarray other
+    cdef int typenum
+    if not isinstance(x, TensorBase):
+        return None
+    a = <TensorBase> x
+    typenum = cnp.PyArray_TYPE(a._array)
+    if isinstance(y, TensorBase):
+        other = (<TensorBase> y)._array
+        if cnp.PyArray_TYPE(other) != typenum or not cnp.PyArray_SAMESHAPE(other, a._array):
+            return None
+    elif (type(y) is float or type(y) is int) and (typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64):
+        other = scalar_like(y, typenum)._array
+    elif type(y) is int and typenum == cnp.NPY_INT64 and -MOST <= y <= MOST:
+        other = empty(0, NULL, typenum)
+        (<int64_t *> cnp.PyArray_DATA(other))[0] = <int64_t> y
+    else:
+        return None
+    return wrap(ufunc(function, a._array, other))
 
 
 cpdef object neg(object input):

@@ -29,6 +29,12 @@ cdef extern from "caching_allocator.h" nogil:
 cdef enum:
     LARGEST_ITEM = 8
 
+cdef extern from *:
+    """
+    static _Thread_local int mg_in_cache = 0;
+    """
+    int mg_in_cache                                  # whether enter_cache was called in this thread, and leave_cache not yet
+
 cdef object handler = PyCapsule_New(HANDLER, "mem_handler", NULL)
 cdef bint caching = False
 
@@ -43,13 +49,19 @@ cdef inline bint is_large(int ndim, const cnp.npy_intp *shape, int typenum):
 
 
 cdef object enter_cache():
-    """Has numpy make its arrays in the cache, in this thread, until leave_cache. None where caching is off."""
-    return cnp.PyDataMem_SetHandler(handler) if caching else None
+    """Has numpy make its arrays in the cache, in this thread, until leave_cache. None where it does already, or caching is off."""
+    global mg_in_cache
+    if mg_in_cache or not caching:
+        return None
+    mg_in_cache = 1
+    return cnp.PyDataMem_SetHandler(handler)
 
 
 cdef leave_cache(object before):
     """Undoes enter_cache, which gave `before`."""
+    global mg_in_cache
     if before is not None:
+        mg_in_cache = 0
         cnp.PyDataMem_SetHandler(before)
 
 

@@ -16,7 +16,7 @@ from minigrad import _dtype
 from minigrad._arguments import normalize_dim
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import hot_activation
-from minigrad._ext.engine import Function, TensorBase, apply
+from minigrad._ext.engine import Function, TensorBase, apply, is_grad_enabled, try_kernel
 from minigrad._ext.memory import empty_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
@@ -24,6 +24,8 @@ from minigrad.ops.inplace import write
 from minigrad.ops.shape import cast, cat, expand, reshape, split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minigrad.tensor import Tensor
 
 
@@ -34,6 +36,14 @@ def _float_input(input: Tensor, name: str) -> Tensor:
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"{name}() is not implemented for {input.dtype}, only for float32 and float64: use .float()")
     return input
+
+
+def _activation(
+    kernel: Callable[..., np.ndarray], node: type[Function], input: Tensor, name: str, *parameters: float
+) -> Tensor:
+    """An activation with these parameters: by its kernel alone where no more is needed, else by a node."""
+    out = try_kernel(kernel, input, *parameters)
+    return apply(node(*parameters), _float_input(input, name)) if out is None else out
 
 
 class LinearPiecesGradFunction(Function):
@@ -107,7 +117,7 @@ class LeakyReluGradFunction(LinearPiecesGradFunction):
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, negative_slope x elsewhere."""
-    return apply(LeakyReluFunction(float(negative_slope)), _float_input(input, "leaky_relu"))
+    return _activation(kernels.leaky_relu, LeakyReluFunction, input, "leaky_relu", float(negative_slope))
 
 
 class HardtanhFunction(Function):
@@ -138,7 +148,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
         if input.dtype is _dtype.bool:
             raise RuntimeError("Bool inputs not supported for hardtanh")
         return clamp(input, int(min_val), int(max_val))
-    return apply(HardtanhFunction(float(min_val), float(max_val)), _float_input(input, "hardtanh"))
+    return _activation(kernels.hardtanh, HardtanhFunction, input, "hardtanh", float(min_val), float(max_val))
 
 
 class HardsigmoidFunction(Function):
@@ -156,7 +166,7 @@ class HardsigmoidGradFunction(LinearPiecesGradFunction):
 
 def hardsigmoid(input: Tensor) -> Tensor:
     """clamp(x + 3, 0, 6) / 6"""
-    return apply(HardsigmoidFunction(), _float_input(input, "hardsigmoid"))
+    return _activation(kernels.hardsigmoid, HardsigmoidFunction, input, "hardsigmoid")
 
 
 class ThresholdFunction(Function):
@@ -185,7 +195,7 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """x where x > threshold, value elsewhere. Integers stay integers."""
     if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
         return where(input <= threshold, cast(input.new_tensor(value), input.dtype), input)
-    return apply(ThresholdFunction(float(threshold), float(value)), _float_input(input, "threshold"))
+    return _activation(kernels.threshold, ThresholdFunction, input, "threshold", float(threshold), float(value))
 
 
 class HardshrinkFunction(Function):
@@ -223,7 +233,7 @@ class ShrinkGradFunction(LinearPiecesGradFunction):
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, 0 elsewhere."""
-    return apply(HardshrinkFunction(float(lambd)), _float_input(input, "hardshrink"))
+    return _activation(kernels.hardshrink, HardshrinkFunction, input, "hardshrink", float(lambd))
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -282,10 +292,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and channel size = "
                 f"{channels} in an input of shape {tuple(x.shape)}: give one weight, or one for each channel."
             )
-        weight = reshape(weight, (n,) + (1,) * (x.ndim - 2))
-    else:
-        weight = reshape(weight, ())
-    return apply(PreluFunction(), x, expand(weight, x.shape))
+    shape = (n,) + (1,) * (x.ndim - 2) if n != 1 else ()
+    out = (
+        try_kernel(kernels.prelu, x, weight._array.reshape(shape)) if not (is_grad_enabled() and weight.requires_grad) else None
+    )
+    return apply(PreluFunction(), x, expand(reshape(weight, shape), x.shape)) if out is None else out
 
 
 def rrelu(
@@ -319,7 +330,7 @@ class HardswishGradFunction(CurveGradFunction):
 
 def hardswish(input: Tensor) -> Tensor:
     """x clamp(x + 3, 0, 6) / 6"""
-    return apply(HardswishFunction(), _float_input(input, "hardswish"))
+    return _activation(kernels.hardswish, HardswishFunction, input, "hardswish")
 
 
 class EluFunction(Function):
@@ -356,12 +367,12 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha (e^x - 1) elsewhere."""
-    return apply(EluFunction(float(alpha), 1.0, 1.0), _float_input(input, "elu"))
+    return _activation(kernels.elu, EluFunction, input, "elu", float(alpha), 1.0, 1.0)
 
 
 def selu(input: Tensor) -> Tensor:
     """scale (x where x > 0, alpha (e^x - 1) elsewhere), scale = 1.0507..., alpha = 1.6733..."""
-    return apply(EluFunction(SELU_ALPHA * SELU_SCALE, SELU_SCALE, 1.0), _float_input(input, "selu"))
+    return _activation(kernels.elu, EluFunction, input, "selu", SELU_ALPHA * SELU_SCALE, SELU_SCALE, 1.0)
 
 
 @named_node
@@ -369,7 +380,7 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha (e^(x / alpha) - 1) elsewhere. Raises RuntimeError for alpha = 0."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return apply(EluFunction(float(alpha), 1.0, 1.0 / alpha), _float_input(input, "celu"))
+    return _activation(kernels.elu, EluFunction, input, "celu", float(alpha), 1.0, 1.0 / alpha)
 
 
 class GeluFunction(Function):
@@ -419,7 +430,9 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the normal distribution function; approximate="tanh": x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate argument must be either none or tanh, but got {approximate!r}.")
-    return apply(GeluFunction() if approximate == "none" else GeluTanhFunction(), _float_input(input, "gelu"))
+    if approximate == "none":
+        return _activation(kernels.gelu, GeluFunction, input, "gelu")
+    return _activation(kernels.gelu_tanh, GeluTanhFunction, input, "gelu")
 
 
 class SiluFunction(Function):
@@ -443,7 +456,7 @@ class SiluGradFunction(CurveGradFunction):
 
 def silu(input: Tensor) -> Tensor:
     """x sigmoid(x)"""
-    return apply(SiluFunction(), _float_input(input, "silu"))
+    return _activation(kernels.silu, SiluFunction, input, "silu")
 
 
 class MishFunction(Function):
@@ -467,7 +480,7 @@ class MishGradFunction(CurveGradFunction):
 
 def mish(input: Tensor) -> Tensor:
     """x tanh(softplus(x))"""
-    return apply(MishFunction(), _float_input(input, "mish"))
+    return _activation(kernels.mish, MishFunction, input, "mish")
 
 
 class SoftplusFunction(Function):
@@ -501,7 +514,7 @@ class SoftplusGradFunction(CurveGradFunction):
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
-    return apply(SoftplusFunction(float(beta), float(threshold)), _float_input(input, "softplus"))
+    return _activation(kernels.softplus, SoftplusFunction, input, "softplus", float(beta), float(threshold))
 
 
 class LogSigmoidFunction(Function):
@@ -525,7 +538,7 @@ class LogSigmoidGradFunction(CurveGradFunction):
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x))"""
-    return apply(LogSigmoidFunction(), _float_input(input, "logsigmoid"))
+    return _activation(kernels.logsigmoid, LogSigmoidFunction, input, "logsigmoid")
 
 
 class SoftsignFunction(Function):
@@ -545,7 +558,7 @@ def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)"""
     if isinstance(input, TensorBase) and not input.dtype.is_floating_point:
         input = cast(input, _dtype.get_default_dtype())
-    return apply(SoftsignFunction(), _float_input(input, "softsign"))
+    return _activation(kernels.softsign, SoftsignFunction, input, "softsign")
 
 
 def tanhshrink(input: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._ext import elementwise as kernels
 from minigrad._ext import hot, hot_activation
-from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, from_array, try_kernel
 from minigrad._naming import named_node
 from minigrad.ops.shape import broadcast_shapes, cast, clone, expand
 
@@ -99,6 +99,12 @@ def _floating(input: Tensor, name: str) -> Tensor:
     if not isinstance(input, TensorBase):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return input if input.dtype.is_floating_point else cast(input, _dtype.get_default_dtype())
+
+
+def _function(kernel: Callable[..., np.ndarray], node: type[Function], input: Tensor, name: str) -> Tensor:
+    """A function of each element: by its kernel alone where no more is needed, else by a node. Integers count as the default float type."""
+    out = try_kernel(kernel, input)
+    return apply(node(), _floating(input, name)) if out is None else out
 
 
 # Arithmetic
@@ -258,6 +264,10 @@ class PowScalarFunction(Function):
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input to the power of exponent, with broadcasting and type promotion."""
+    if type(exponent) in (int, float):
+        out = try_kernel(kernels.pow, input, exponent)
+        if out is not None:
+            return out
     if isinstance(input, TensorBase) and isinstance(exponent, _NUMBERS):
         dtype = result_type(input, exponent)
         if dtype.is_floating_point:
@@ -280,7 +290,8 @@ def rpow(input: Tensor, other: Number) -> Tensor:
 
 def square(input: Tensor) -> Tensor:
     """input ** 2"""
-    return pow(input, 2)
+    out = try_kernel(kernels.square, input)
+    return pow(input, 2) if out is None else out
 
 
 class AbsFunction(Function):
@@ -307,7 +318,8 @@ class AbsGradFunction(Function):
 
 def abs(input: Tensor) -> Tensor:
     """The absolute value; its gradient at 0 is 0."""
-    return apply(AbsFunction(), input)
+    out = try_kernel(kernels.abs, input)
+    return apply(AbsFunction(), input) if out is None else out
 
 
 class StepwiseFunction(Function):
@@ -341,6 +353,9 @@ def sign(input: Tensor) -> Tensor:
 
 def _stepwise(name: str, function: Callable[[np.ndarray], np.ndarray], input: Tensor) -> Tensor:
     """A function that integers already are the values of."""
+    out = try_kernel(function, input)
+    if out is not None:
+        return out
     _refuse_bool(name, input._array)
     return (
         apply(StepwiseFunction(function, name.capitalize() + "Backward0"), input)
@@ -388,7 +403,7 @@ class ExpFunction(Function):
 
 def exp(input: Tensor) -> Tensor:
     """e to the power of each element."""
-    return apply(ExpFunction(), _floating(input, "exp"))
+    return _function(kernels.exp, ExpFunction, input, "exp")
 
 
 class Expm1Function(Function):
@@ -401,7 +416,7 @@ class Expm1Function(Function):
 
 def expm1(input: Tensor) -> Tensor:
     """exp(input) - 1, accurate near 0."""
-    return apply(Expm1Function(), _floating(input, "expm1"))
+    return _function(kernels.expm1, Expm1Function, input, "expm1")
 
 
 class LogFunction(Function):
@@ -414,7 +429,7 @@ class LogFunction(Function):
 
 def log(input: Tensor) -> Tensor:
     """The natural logarithm: -inf at 0, NaN below."""
-    return apply(LogFunction(), _floating(input, "log"))
+    return _function(kernels.log, LogFunction, input, "log")
 
 
 class Log1pFunction(Function):
@@ -429,7 +444,7 @@ class Log1pFunction(Function):
 
 def log1p(input: Tensor) -> Tensor:
     """log(1 + input), accurate near 0."""
-    return apply(Log1pFunction(), _floating(input, "log1p"))
+    return _function(kernels.log1p, Log1pFunction, input, "log1p")
 
 
 class Log2Function(Function):
@@ -472,7 +487,7 @@ class SqrtFunction(Function):
 
 def sqrt(input: Tensor) -> Tensor:
     """The square root: NaN below 0."""
-    return apply(SqrtFunction(), _floating(input, "sqrt"))
+    return _function(kernels.sqrt, SqrtFunction, input, "sqrt")
 
 
 class RsqrtFunction(Function):
@@ -485,7 +500,7 @@ class RsqrtFunction(Function):
 
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(input)"""
-    return apply(RsqrtFunction(), _floating(input, "rsqrt"))
+    return _function(kernels.rsqrt, RsqrtFunction, input, "rsqrt")
 
 
 class ReciprocalFunction(Function):
@@ -498,7 +513,7 @@ class ReciprocalFunction(Function):
 
 def reciprocal(input: Tensor) -> Tensor:
     """1 / input"""
-    return apply(ReciprocalFunction(), _floating(input, "reciprocal"))
+    return _function(kernels.reciprocal, ReciprocalFunction, input, "reciprocal")
 
 
 class SinFunction(Function):
@@ -511,7 +526,7 @@ class SinFunction(Function):
 
 def sin(input: Tensor) -> Tensor:
     """The sine of an angle in radians."""
-    return apply(SinFunction(), _floating(input, "sin"))
+    return _function(kernels.sin, SinFunction, input, "sin")
 
 
 class CosFunction(Function):
@@ -524,7 +539,7 @@ class CosFunction(Function):
 
 def cos(input: Tensor) -> Tensor:
     """The cosine of an angle in radians."""
-    return apply(CosFunction(), _floating(input, "cos"))
+    return _function(kernels.cos, CosFunction, input, "cos")
 
 
 class TanFunction(Function):
@@ -577,7 +592,7 @@ class ErfFunction(Function):
 
 def erf(input: Tensor) -> Tensor:
     """The error function."""
-    return apply(ErfFunction(), _floating(input, "erf"))
+    return _function(kernels.erf, ErfFunction, input, "erf")
 
 
 # Choosing between elements
@@ -626,12 +641,14 @@ class MaximumGradFunction(Function):
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
     """The larger of two elements, with broadcasting and type promotion."""
-    return apply(MaximumFunction(True), *broadcast_operands("maximum", input, other))
+    out = try_kernel(kernels.maximum, input, other)
+    return apply(MaximumFunction(True), *broadcast_operands("maximum", input, other)) if out is None else out
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of two elements, with broadcasting and type promotion."""
-    return apply(MaximumFunction(False), *broadcast_operands("minimum", input, other))
+    out = try_kernel(kernels.minimum, input, other)
+    return apply(MaximumFunction(False), *broadcast_operands("minimum", input, other)) if out is None else out
 
 
 class WhereFunction(Function):
@@ -648,16 +665,26 @@ class WhereFunction(Function):
         return where(condition, g, zero) if gx else None, where(condition, zero, g) if gy else None
 
 
+def _fit(shape: tuple[int, ...], value: Tensor | Number) -> bool:
+    """Whether it is a Python number or a tensor of this shape."""
+    return value._array.shape == shape if isinstance(value, TensorBase) else type(value) in (int, float)
+
+
 def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None) -> Tensor:
     """input where condition holds, other elsewhere. With the condition alone: the indices where it holds, a tensor a dimension."""
     if input is None and other is None:
         return tuple(from_array(np.ascontiguousarray(i)) for i in np.nonzero(condition._array))
     if condition.dtype not in (_dtype.bool, _dtype.uint8):
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+    mask = condition._array
+    if condition.dtype is _dtype.bool and mask.flags.c_contiguous and _fit(mask.shape, input) and _fit(mask.shape, other):
+        out = try_kernel(kernels.where, mask, input, other)
+        if out is not None:
+            return out
     x, y = broadcast_operands("where", input, other)
     shape = broadcast_shapes(condition._array.shape, x._array.shape)
     mask = np.array(np.broadcast_to(condition._array, shape), dtype=bool, order="C")
-    return apply(WhereFunction(mask), expand(x, shape), expand(y, shape))
+    return apply(WhereFunction(mask), *[v if v._array.shape == shape else expand(v, shape) for v in (x, y)])
 
 
 def _passes(beyond: Tensor, bound: Tensor) -> Tensor:
@@ -669,6 +696,11 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
     """The element, or the bound that it exceeds; a gradient only where the element was kept."""
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    low, high = -math.inf if min is None else min, math.inf if max is None else max
+    if type(low) in (int, float) and type(high) in (int, float) and low == low and high == high:  # not for NaN
+        out = try_kernel(kernels.hardtanh, input, low, high)
+        if out is not None:
+            return out
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
         out = input
         if min is not None:
@@ -734,6 +766,9 @@ def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """input + weight * (end - input)"""
     if isinstance(weight, _NUMBERS) and isinstance(end, TensorBase):
+        out = try_kernel(kernels.lerp, input, end, float(weight))
+        if out is not None:
+            return out
         x, y = broadcast_operands("lerp", input, end)
         if x.dtype.is_floating_point:
             return apply(LerpFunction(float(weight)), x, y)
@@ -747,7 +782,7 @@ class LerpFunction(Function):
         self.weight = weight
 
     def forward(self, x, y):
-        return kernels.lerp(x, y, np.asarray(self.weight, x.dtype))
+        return kernels.lerp(x, y, self.weight)
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
@@ -758,6 +793,9 @@ class LerpFunction(Function):
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2"""
     operands = (input, tensor1, tensor2)
+    out = try_kernel(kernels.addcmul, *operands, value)
+    if out is not None:
+        return out
     if all(isinstance(v, TensorBase) and v.dtype is input.dtype for v in operands) and input.dtype.is_floating_point:
         return apply(AddcmulFunction(float(value)), *broadcast_operands("addcmul", *operands))
     return input + value * (tensor1 * tensor2)
@@ -790,6 +828,9 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 
 def _compare(name: str, function: np.ufunc, x: Tensor | Number, y: Tensor | Number) -> Tensor:
+    out = hot.try_compare(function, x, y)
+    if out is not None:
+        return out
     x, y = _operand(x), _operand(y)
     for value in (x, y):
         if not isinstance(value, (TensorBase, *_NUMBERS)):

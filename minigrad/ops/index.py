@@ -632,7 +632,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
         raise RuntimeError(
             f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
-    return where(mask, as_tensor_like(value, input.dtype), input)
+    if not (type(value) in (int, float) and input.dtype.is_floating_point):
+        value = as_tensor_like(value, input.dtype)
+    return where(mask, value, input)
 
 
 def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:

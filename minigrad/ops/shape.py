@@ -123,6 +123,9 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape that these broadcast to. Raises RuntimeError if they do not."""
+    first = shapes[0] if shapes else ()
+    if type(first) is tuple and all(s == first for s in shapes):
+        return first
     try:
         return np.broadcast_shapes(*[(s,) if isinstance(s, int) else tuple(s) for s in shapes])
     except ValueError:
