@@ -1,14 +1,29 @@
-"""Bounded integers and random orders from random words: arrays in, arrays out.
+"""Random words, and masks, bounded integers and random orders from them: arrays in, arrays out.
 
 A word w gives w n >> 32 below n; the few words that would make some of these numbers likelier than others are skipped (Lemire, "Fast random
 integer generation in an interval", 2019). A kernel tells how far the words sufficed, and the caller goes on with new ones.
 """
+import numpy as np
+
 cimport numpy as cnp
+from cython cimport floating
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
+
+cdef extern from "random.h" nogil:
+    ctypedef int mg_u128 "unsigned __int128"
+
+    ctypedef struct mg_stream:
+        mg_u128 state
+        mg_u128 increment
+
+    mg_stream mg_stream_after(mg_stream stream, int64_t n)
+    void mg_stream_words(mg_stream stream, int64_t n, uint64_t *words, int threads)
+    void stream_keep(...)
 
 
 cdef extern from *:
@@ -50,6 +65,48 @@ cdef extern from *:
     """
     int64_t mg_bounded(const uint32_t *words, int64_t n, int64_t low, uint64_t size, int64_t *out, int threads) nogil
     int64_t mg_shuffle(const uint32_t *words, int64_t n, int64_t *order, int64_t left) nogil
+
+
+cdef mg_u128 wide(object number):
+    """A Python integer below 2^128."""
+    return (<mg_u128> <uint64_t> (number >> 64)) << 64 | <mg_u128> <uint64_t> (number & 0xFFFFFFFFFFFFFFFF)
+
+
+cdef mg_stream taken(object generator, int64_t n):
+    """The stream of a numpy.random.PCG64, which goes on behind its next n words."""
+    cdef mg_stream stream, after
+    with generator.lock:
+        state = generator.state
+        numbers = state["state"]
+        stream.state, stream.increment = wide(numbers["state"]), wide(numbers["inc"])
+        after = mg_stream_after(stream, n)
+        numbers["state"] = (<object> <uint64_t> (after.state >> 64)) << 64 | <uint64_t> after.state
+        generator.state = state
+    return stream
+
+
+def words(generator, int64_t n):
+    """The next n random uint32 of a numpy.random.PCG64: those of generator.random_raw((n + 1) // 2), drawn by all threads."""
+    cdef int64_t pairs = (n + 1) // 2
+    if pairs < 4096:  # reading and setting the state takes 4 us
+        return generator.random_raw(pairs).view(np.uint32)[:n]
+    cdef uint64_t[::1] out = empty_array((pairs,), np.uint64)
+    cdef mg_stream stream = taken(generator, pairs)
+    cdef int threads = plan_threads(2 * pairs)
+    with nogil:
+        mg_stream_words(stream, pairs, &out[0], threads)
+    return np.asarray(out).view(np.uint32)[:n]
+
+
+def keep(generator, uint32_t limit, double scale, floating[::1] out):
+    """Fills out with `scale` where words(generator, len(out)) is below limit, and 0 elsewhere."""
+    cdef int64_t n = out.shape[0]
+    cdef int threads = plan_threads(n)
+    if n == 0:
+        return
+    cdef mg_stream stream = taken(generator, (n + 1) // 2)
+    with nogil:
+        stream_keep(&out[0], n, &stream, limit, scale, threads)
 
 
 def bounded(const uint32_t[::1] words, int64_t low, uint64_t size, int64_t[::1] out) -> int:

@@ -209,8 +209,7 @@ def _draw_normal(shape: Any, dtype: DType, mean: Any, std: Any, generator: Gener
     real = _float_dtype(dtype, "normal_kernel_cpu")
     if real == np.float32:
         n = math.prod(shape)
-        words = _rng(generator).bit_generator.random_raw((n + 1) // 2 if n else 0)
-        values = kernels.normals(words.view(np.uint32), n).reshape(shape)
+        values = kernels.normals(_words(_rng(generator), n + n % 2), n).reshape(shape)
     else:
         values = np.asarray(_rng(generator).standard_normal(shape, real))
     if std is not None:
@@ -226,7 +225,22 @@ def draw_keep_mask(shape: tuple[int, ...], p: float, generator: Generator | None
         return np.ones(shape, np.bool_)
     size = math.prod(shape)
     bits = _words(rng, size).reshape(shape)  # twice as fast as integers()
-    return np.asarray(bits < np.uint32(min(round(p * 2**32), 2**32 - 1)))
+    return np.asarray(bits < _limit(p))
+
+
+def _limit(p: float) -> np.uint32:
+    """What a random word is below with probability p < 1."""
+    return np.uint32(min(round(p * 2**32), 2**32 - 1))
+
+
+def draw_keep_factor(shape: tuple[int, ...], p: float, dtype: np.dtype) -> np.ndarray:
+    """1 / p where draw_keep_mask(shape, p) is True, else 0."""
+    factor = empty_array((math.prod(shape),), dtype)
+    if p >= 1:
+        factor.fill(1)
+    else:
+        integers.keep(_rng(None).bit_generator, _limit(p), 1 / p, factor)
+    return factor.reshape(shape)
 
 
 def _check_range(low: int, high: int, dtype: DType) -> None:
@@ -258,7 +272,7 @@ def _draw_integers(shape: Any, dtype: DType, low: int, high: int, generator: Gen
 
 def _words(rng: np.random.Generator, n: int) -> np.ndarray:
     """n random uint32."""
-    return rng.bit_generator.random_raw((n + 1) // 2).view(np.uint32)[:n]
+    return integers.words(rng.bit_generator, n)
 
 
 def _draw_order(n: int, generator: Generator | None) -> np.ndarray:
@@ -267,8 +281,9 @@ def _draw_order(n: int, generator: Generator | None) -> np.ndarray:
     if n >= 2**32:
         return rng.permutation(n)
     order, left = np.arange(n), n
-    while left > 1:
-        left = integers.shuffle(_words(rng, left), order, left)
+    while left > 1:  # on one thread: the others would fall asleep while it shuffles, and waking them costs what they save
+        words = rng.bit_generator.random_raw((left + 1) // 2).view(np.uint32)[:left]
+        left = integers.shuffle(words, order, left)
     return order
 
 

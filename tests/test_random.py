@@ -406,3 +406,24 @@ def test_fork_rng(lib):
     with lib.random.fork_rng(enabled=False):
         lib.rand(3)
     assert lib.get_rng_state().tolist() != state
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 8191, 8193, 100_001])
+def test_words_are_those_of_numpy(n):
+    """Whatever the number of threads; the stream goes on behind them, and what numpy keeps of a word for later stays."""
+    for count in (1, 2):
+        ours, theirs = np.random.PCG64(5), np.random.PCG64(5)
+        for stream in (ours, theirs):
+            np.random.Generator(stream).random(3, np.float32)
+        before = get_num_threads()
+        set_num_threads(count)
+        words = bits.words(ours, n)
+        kept = {dtype: np.empty(n, dtype) for dtype in (np.float32, np.float64)}
+        for out in kept.values():
+            bits.keep(ours, 1 << 30, 2.5, out)
+        set_num_threads(before)
+        draws = [theirs.random_raw((n + 1) // 2).view(np.uint32)[:n] for _ in range(3)]
+        np.testing.assert_array_equal(words, draws[0])
+        for out, drawn in zip(kept.values(), draws[1:], strict=True):
+            np.testing.assert_array_equal(out, np.where(drawn < 1 << 30, 2.5, 0))
+        assert ours.state == theirs.state

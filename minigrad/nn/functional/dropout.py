@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from minigrad._ext.engine import TensorBase, from_array
-from minigrad.random import draw_keep_mask
+from minigrad.random import draw_keep_factor, draw_keep_mask
 from minigrad.tensor import Tensor
 
 # The value that SELU saturates at, negated: scale * alpha of Klambauer et al., "Self-normalizing neural networks", 2017.
@@ -35,10 +35,8 @@ def _drop(input: Tensor, p: float, training: bool, inplace: bool, mask_shape: tu
     if not training or p == 0 or input.numel() == 0:
         return input
     _check_float(input)
-    keep = draw_keep_mask(mask_shape, 1 - p) if p < 1 else np.zeros(mask_shape, np.bool_)
-    factor = keep.astype(input.dtype.np)
-    if p < 1:
-        factor *= factor.dtype.type(1 / (1 - p))
+    real = input.dtype.np
+    factor = draw_keep_factor(mask_shape, 1 - p, real) if p < 1 else np.zeros(mask_shape, real)
     return _multiply(input, factor, inplace)
 
 
