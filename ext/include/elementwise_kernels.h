@@ -321,12 +321,21 @@ MG_UNARY_512(unary_exp, mg_exp512(a))
 MG_UNARY_512(unary_tanh, mg_tanh512(a))
 MG_UNARY_512(unary_sigmoid, mg_sigmoid512(a))
 MG_UNARY_512(unary_silu, _mm512_mul_ps(a, mg_sigmoid512(a)))
+MG_UNARY_512(unary_gelu, _mm512_mul_ps(a, mg_normal512(a)))
+MG_BINARY_512(binary_glu, _mm512_mul_ps(a, mg_sigmoid512(b)))
+MG_BINARY_512(binary_gelu_backward, _mm512_mul_ps(a, mg_gelu_slope512(b)))
+MG_BINARY_512(binary_silu_backward, _mm512_mul_ps(a, mg_silu_slope512(b)))
 #undef MG_UNARY_512
+#undef MG_BINARY_512
 #else
 MG_UNARY(unary_exp, NAME(v_exp)(a))
 MG_UNARY(unary_tanh, NAME(v_tanh)(a))
 MG_UNARY(unary_sigmoid, NAME(v_sigmoid)(a))
 MG_UNARY(unary_silu, a * NAME(v_sigmoid)(a))
+MG_UNARY(unary_gelu, a * NAME(gelu_cdf)(a))
+MG_BINARY(binary_glu, a * NAME(v_sigmoid)(b))
+MG_BINARY(binary_gelu_backward, a * NAME(gelu_slope)(b))
+MG_BINARY(binary_silu_backward, a * NAME(silu_slope)(b))
 #endif
 MG_UNARY(unary_expm1, NAME(v_expm1)(a))
 MG_UNARY(unary_log, NAME(v_log)(a))
@@ -334,7 +343,6 @@ MG_UNARY(unary_log1p, NAME(v_log1p)(a))
 MG_UNARY(unary_erf, NAME(v_erf)(a))
 
 MG_UNARY(unary_relu, a <= 0 ? 0 : a)
-MG_UNARY(unary_gelu, a * NAME(gelu_cdf)(a))
 MG_UNARY(unary_gelu_tanh, (REAL)0.5 * a * (1 + NAME(gelu_tanh_of)(a)))
 MG_UNARY(unary_mish, a * NAME(mish_tanh)(a))
 MG_UNARY(unary_softsign, a / (1 + NAME(v_abs)(a)))
@@ -356,9 +364,7 @@ MG_BINARY(binary_sigmoid_backward, a * (1 - b) * b)
 MG_BINARY(binary_relu_backward, b <= 0 ? 0 : a)
 MG_BINARY(binary_logit_backward, (b < 0) | (b > 1) ? (REAL)NAN : a / (b * (1 - b)))
 MG_BINARY(binary_abs_backward, a * ((REAL)(b > 0) - (REAL)(b < 0)))
-MG_BINARY(binary_gelu_backward, a * NAME(gelu_slope)(b))
 MG_BINARY(binary_gelu_tanh_backward, a * NAME(gelu_tanh_slope)(b))
-MG_BINARY(binary_silu_backward, a * NAME(silu_slope)(b))
 MG_BINARY(binary_mish_backward, a * NAME(mish_slope)(b))
 MG_BINARY(binary_logsigmoid_backward, a * NAME(v_sigmoid)(-b))
 MG_BINARY(binary_hardsigmoid_backward, (b > -3) & (b < 3) ? a / 6 : 0)
@@ -420,9 +426,8 @@ static void NAME(glu)(const REAL *x, REAL *out, int64_t rows, int64_t half, int 
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
     for (int64_t task = 0; task < rows * pieces; task++) {
         const int64_t row = task / pieces, start = task % pieces * MG_SPAN, n = MG_MIN(half - start, MG_SPAN);
-        const REAL *a = x + row * 2 * half + start, *b = a + half;
-        REAL *to = out + row * half + start;
-        MG_SIMD for (int64_t i = 0; i < n; i++) to[i] = a[i] * NAME(v_sigmoid)(b[i]);
+        const REAL *a = x + row * 2 * half + start;
+        NAME(binary_glu_span)(a, 1, a + half, 1, out + row * half + start, n);
     }
 }
 
