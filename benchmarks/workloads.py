@@ -50,10 +50,44 @@ op("elementwise", "multiply by a number", lambda L, x: x * 2.5, normal(*MATRIX))
 op("elementwise", "x ** 2", lambda L, x: x**2, normal(*MATRIX))
 op("elementwise", "x ** 3", lambda L, x: x**3, normal(*MATRIX))
 op("elementwise", "add transposed", lambda L, x, y: x + y.t(), normal(512, 512), normal(512, 512))
+op("elementwise", "add of 8x1x16x1x32 and 1x4x1x8x32", lambda L, x, y: x + y, normal(8, 1, 16, 1, 32), normal(1, 4, 1, 8, 32))
 op("elementwise", "clamp", lambda L, x: L.clamp(x, -0.5, 0.5), normal(*MATRIX))
 op("elementwise", "where", lambda L, m, x, y: L.where(m, x, y), mask(*MATRIX), normal(*MATRIX), normal(*MATRIX))
 op("elementwise", "lerp", lambda L, x, y: L.lerp(x, y, 0.3), normal(*MATRIX), normal(*MATRIX))
 op("elementwise", "addcmul", lambda L, x, y, z: L.addcmul(x, y, z), normal(*MATRIX), normal(*MATRIX), normal(*MATRIX))
+for shape in (SMALL, (1024, 1024)):
+    label = "x".join(map(str, shape))
+    for name in ("add_", "mul_"):
+        op(
+            "elementwise",
+            f"{name} {label}",
+            lambda L, x, y, name=name: getattr(x, name)(y),
+            normal(*shape),
+            positive(*shape),
+            backward=False,
+        )
+op("elementwise", "add_ with alpha", lambda L, x, y: x.add_(y, alpha=-0.1), normal(*MATRIX), normal(*MATRIX), backward=False)
+op(
+    "elementwise",
+    "addcdiv_",
+    lambda L, x, y, z: x.addcdiv_(y, z),
+    normal(*MATRIX),
+    normal(*MATRIX),
+    positive(*MATRIX),
+    backward=False,
+)
+op("elementwise", "clamp_", lambda L, x: x.clamp_(-0.5, 0.5), normal(*MATRIX), backward=False)
+op("elementwise", "copy_", lambda L, x, y: x.copy_(y), normal(*MATRIX), normal(*MATRIX), backward=False)
+op("elementwise", "zero_", lambda L, x: x.zero_(), normal(*MATRIX), backward=False)
+op("elementwise", "masked_fill_", lambda L, x, m: x.masked_fill_(m, 0.0), normal(*MATRIX), mask(*MATRIX), backward=False)
+op(
+    "elementwise",
+    "x[2:5] = y",
+    lambda L, x, y: x.__setitem__(slice(2, 5), y),
+    normal(*MATRIX),
+    normal(3, MATRIX[1]),
+    backward=False,
+)
 op("elementwise", "x > y", lambda L, x, y: x > y, normal(*MATRIX), normal(*MATRIX), backward=False)
 op("elementwise", "isnan", lambda L, x: L.isnan(x), normal(*MATRIX), backward=False)
 op("elementwise", "float64 to float32", lambda L, x: x.double().float(), normal(*MATRIX))
@@ -339,6 +373,7 @@ op(
 op("matmul", "matmul of transposed 512", lambda L, x, y: x.t() @ y, normal(512, 512), normal(512, 512), flops=2.0 * 512**3)
 op("matmul", "mv 1024", lambda L, x, y: L.mv(x, y), normal(1024, 1024), normal(1024), flops=2.0 * 1024**2)
 op("matmul", "dot", lambda L, x, y: L.dot(x, y), normal(65536), normal(65536))
+op("matmul", "kron", lambda L, x, y: L.kron(x, y), normal(32, 32), normal(16, 16))
 op("matmul", "outer", lambda L, x, y: L.outer(x, y), normal(512), normal(512))
 op(
     "matmul",

@@ -161,11 +161,16 @@ def copy_pieces(cnp.ndarray out, cnp.ndarray x, list places) -> None:
 def filled(tuple shape, value, cnp.dtype dtype):
     """A C-contiguous array of this shape and dtype, of one value (which numpy converts)."""
     cdef cnp.ndarray out = empty_array(shape, dtype)
+    fill_with(out, value)
+    return out
+
+
+def fill_with(cnp.ndarray out, value) -> None:
+    """Sets all elements of an array to one value, which numpy converts."""
     if cnp.PyArray_NBYTES(out) < CACHED_FROM:
         out.fill(value)
-        return out
-    copy_into(out, broadcast_view(np.full((), value, dtype), shape))
-    return out
+    else:
+        copy_into(out, broadcast_view(np.full((), value, out.dtype), (<object> out).shape))
 
 
 def triangle(cnp.ndarray x, bint lower, int64_t diagonal):

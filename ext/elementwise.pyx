@@ -9,12 +9,15 @@ its input for the others.
 """
 import numpy as np
 
+cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from minigrad._ext.arrange import copied
+from minigrad._ext.arrange cimport may_overlap
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
+
+from minigrad._ext.arrange import copied
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -40,6 +43,13 @@ cdef extern from *:
 
 
 cdef extern from "elementwise.h" nogil:
+    const int BOX_DIMS "MG_BOX_DIMS"
+    ctypedef struct box_t "mg_box":
+        int ndim
+        int64_t size
+        int64_t *shape
+        int64_t *x
+        int64_t *y
     ctypedef struct unary_kernel:
         void (*f32)(const float *, float *, int64_t, int) noexcept nogil
         void (*f64)(const double *, double *, int64_t, int) noexcept nogil
@@ -50,10 +60,8 @@ cdef extern from "elementwise.h" nogil:
         void (*f32)(const float *, const float *, float *, int64_t, double, double, double, int) noexcept nogil
         void (*f64)(const double *, const double *, double *, int64_t, double, double, double, int) noexcept nogil
     ctypedef struct binary_kernel:
-        void (*f32)(const float *, const int64_t *, const float *, const int64_t *, float *, const int64_t *,
-                    int) noexcept nogil
-        void (*f64)(const double *, const int64_t *, const double *, const int64_t *, double *, const int64_t *,
-                    int) noexcept nogil
+        void (*f32)(const float *, const float *, float *, const box_t *, int) noexcept nogil
+        void (*f64)(const double *, const double *, double *, const box_t *, int) noexcept nogil
         void (*flat_f32)(const float *, int64_t, const float *, int64_t, float *, int64_t, int) noexcept nogil
         void (*flat_f64)(const double *, int64_t, const double *, int64_t, double *, int64_t, int) noexcept nogil
 
@@ -97,6 +105,7 @@ cdef extern from "elementwise.h" nogil:
     const binary_kernel FLOOR_DIVIDE "MG_FLOAT_BINARY_KERNEL(binary_floor_divide)"
     const ternary_kernel LERP "MG_KERNEL(ternary_kernel, ternary_lerp)"
     const ternary_kernel ADDCMUL "MG_KERNEL(ternary_kernel, ternary_addcmul)"
+    const ternary_kernel ADDCDIV "MG_KERNEL(ternary_kernel, ternary_addcdiv)"
     const ternary_kernel PRELU_BACKWARD "MG_KERNEL(ternary_kernel, ternary_prelu_backward)"
     const ternary_kernel MAXIMUM_BACKWARD "MG_KERNEL(ternary_kernel, ternary_maximum_backward)"
     const ternary_kernel MINIMUM_BACKWARD "MG_KERNEL(ternary_kernel, ternary_minimum_backward)"
@@ -237,27 +246,22 @@ cdef enum:
 
 
 cdef struct Plan:
-    # The loops of a binary operation: a box of at most three dimensions, steps counted in elements.
     int ndim
     cnp.npy_intp out_shape[MAX_NDIM]
-    int64_t n
-    int64_t shape[3]
-    int64_t x_steps[3]
-    int64_t y_steps[3]
+    box_t box
 
 
 cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
     """Broadcasts x and y and merges neighbouring dimensions. False where the kernels do not reach: shapes that do
-    not broadcast, more than three merged dimensions, or an innermost step other than 0 and 1."""
+    not broadcast, too many merged dimensions, or an innermost step other than 0 and 1."""
     cdef int nx = cnp.PyArray_NDIM(x), ny = cnp.PyArray_NDIM(y), ndim = max(nx, ny), i, merged = 0
     cdef int64_t size_x, size_y, size, step_x, step_y, item = cnp.PyArray_ITEMSIZE(x)
-    cdef int64_t shape[3]
-    cdef int64_t x_steps[3]
-    cdef int64_t y_steps[3]
+    cdef int64_t shape[MAX_NDIM]
+    cdef int64_t x_steps[MAX_NDIM]
+    cdef int64_t y_steps[MAX_NDIM]
     cdef bint nothing = cnp.PyArray_SIZE(x) == 0 or cnp.PyArray_SIZE(y) == 0
-    plan.ndim, plan.n = ndim, 1
-    for i in range(3):
-        shape[i], x_steps[i], y_steps[i] = 1, 0, 0
+    cdef box_t *box = &plan.box
+    plan.ndim, box.size = ndim, 1
     for i in range(1, ndim + 1):  # from the innermost dimension outwards
         size_x = cnp.PyArray_DIM(x, nx - i) if i <= nx else 1
         size_y = cnp.PyArray_DIM(y, ny - i) if i <= ny else 1
@@ -265,7 +269,7 @@ cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
             return False
         size = size_y if size_x == 1 else size_x
         plan.out_shape[ndim - i] = size
-        plan.n *= size
+        box.size *= size
         if size == 1 or nothing:
             continue
         step_x = cnp.PyArray_STRIDE(x, nx - i) // item if size_x != 1 else 0
@@ -273,15 +277,36 @@ cdef bint plan_binary(cnp.ndarray x, cnp.ndarray y, Plan *plan) noexcept:
         if merged and step_x == x_steps[merged - 1] * shape[merged - 1] and step_y == y_steps[merged - 1] * shape[merged - 1]:
             shape[merged - 1] *= size
             continue
-        if merged == 3:
-            return False
         if merged == 0 and (step_x < 0 or step_x > 1 or step_y < 0 or step_y > 1):
             return False
         shape[merged], x_steps[merged], y_steps[merged] = size, step_x, step_y
         merged += 1
-    for i in range(3):
-        plan.shape[i], plan.x_steps[i], plan.y_steps[i] = shape[2 - i], x_steps[2 - i], y_steps[2 - i]
+    while merged < 2:
+        shape[merged], x_steps[merged], y_steps[merged] = 1, 0, 0
+        merged += 1
+    if merged > BOX_DIMS:
+        return False
+    box.ndim = merged
+    for i in range(merged):
+        box.shape[i], box.x[i], box.y[i] = shape[merged - 1 - i], x_steps[merged - 1 - i], y_steps[merged - 1 - i]
     return True
+
+
+cdef void run_binary(binary_kernel kernel, const void *x, const void *y, void *out, const box_t *box, bint is_float,
+                     int threads) noexcept nogil:
+    """out = the kernel of x and y, elements of the box's loops."""
+    cdef int last = box.ndim - 1
+    cdef bint flat = box.size == box.shape[last]
+    if box.size == 0:
+        return
+    if is_float and flat:
+        kernel.flat_f32(<const float *> x, box.x[last], <const float *> y, box.y[last], <float *> out, box.size, threads)
+    elif is_float:
+        kernel.f32(<const float *> x, <const float *> y, <float *> out, box, threads)
+    elif flat:
+        kernel.flat_f64(<const double *> x, box.x[last], <const double *> y, box.y[last], <double *> out, box.size, threads)
+    else:
+        kernel.f64(<const double *> x, <const double *> y, <double *> out, box, threads)
 
 
 cdef cnp.ndarray scalar_like(object x, object other):
@@ -322,28 +347,16 @@ cdef object binary(object x, object y, object ufunc, binary_kernel kernel, int64
             return by_ufunc(a, b, ufunc)
     out = empty(plan.ndim, plan.out_shape, typenum)
     pa, pb, to = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(out)
-    threads = threads_for(plan.n, cost, is_float)
+    threads = threads_for(plan.box.size, cost, is_float)
     with nogil:
-        if plan.n == 0:
-            pass
-        elif plan.shape[0] * plan.shape[1] == 1:
-            if is_float:
-                kernel.flat_f32(<const float *> pa, plan.x_steps[2], <const float *> pb, plan.y_steps[2], <float *> to, plan.n,
-                                threads)
-            else:
-                kernel.flat_f64(<const double *> pa, plan.x_steps[2], <const double *> pb, plan.y_steps[2], <double *> to,
-                                plan.n, threads)
-        elif is_float:
-            kernel.f32(<const float *> pa, plan.x_steps, <const float *> pb, plan.y_steps, <float *> to, plan.shape, threads)
-        else:
-            kernel.f64(<const double *> pa, plan.x_steps, <const double *> pb, plan.y_steps, <double *> to, plan.shape, threads)
+        run_binary(kernel, pa, pb, to, &plan.box, is_float, threads)
     return out
 
 
 cdef object by_ufunc(object x, object y, object function):
     """The general path of a binary function: numpy's ufunc. Without one (None): TypeError."""
     if function is None:
-        raise TypeError("expected float32 or float64 arrays of one dtype that broadcast in at most 3 merged dimensions, got "
+        raise TypeError("expected float32 or float64 arrays of one dtype that broadcast in at most 8 merged dimensions, got "
                         f"{x.dtype} {x.shape} and {y.dtype} {y.shape}")
     return ufunc(function, x, y)
 
@@ -459,27 +472,34 @@ cdef cnp.ndarray one_or_all(cnp.ndarray array):
     return array[(slice(0, 1),) * array.ndim] if cnp.PyArray_SIZE(array) > 1 else np.ascontiguousarray(array)
 
 
+cdef void choose_into(cnp.ndarray out, cnp.ndarray mask, cnp.ndarray x, int64_t x_step, cnp.ndarray y, int64_t y_step) noexcept:
+    """out = x where the mask holds, y elsewhere, in elements of 4 or 8 bytes: all contiguous, a step of 0 for a single one."""
+    cdef int64_t n = cnp.PyArray_SIZE(out)
+    cdef bint narrow = cnp.PyArray_ITEMSIZE(out) == 4
+    cdef int threads = threads_for(n, CHEAP, narrow)
+    cdef const uint8_t *pm = <const uint8_t *> cnp.PyArray_DATA(mask)
+    cdef const void *px = cnp.PyArray_DATA(x)
+    cdef const void *py = cnp.PyArray_DATA(y)
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        if narrow:
+            choose_f32(pm, <const float *> px, x_step, <const float *> py, y_step, <float *> to, n, threads)
+        else:
+            choose_f64(pm, <const double *> px, x_step, <const double *> py, y_step, <double *> to, n, threads)
+
+
 def where(cnp.ndarray mask, x, y):
     """x where the contiguous bool mask holds, y elsewhere; all of one shape, x and y of one dtype, or one of them a number."""
     if not isinstance(x, np.ndarray):
         x = scalar_like(x, y)
     if not isinstance(y, np.ndarray):
         y = scalar_like(y, x)
-    cdef int typenum = cnp.PyArray_TYPE(x)
-    if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64 or cnp.PyArray_TYPE(y) != typenum:
+    if cnp.PyArray_ITEMSIZE(x) not in (4, 8) or cnp.PyArray_TYPE(y) != cnp.PyArray_TYPE(x):
         return np.where(mask, x, y)
-    cdef cnp.ndarray a = one_or_all(x), b = one_or_all(y), out = empty(cnp.PyArray_NDIM(mask), cnp.PyArray_DIMS(mask), typenum)
-    cdef int64_t n = cnp.PyArray_SIZE(out), a_step = step_of(a, n), b_step = step_of(b, n)
-    cdef int threads = threads_for(n, CHEAP, typenum == cnp.NPY_FLOAT32)
-    cdef const uint8_t *pm = <const uint8_t *> cnp.PyArray_DATA(mask)
-    cdef const void *pa = cnp.PyArray_DATA(a)
-    cdef const void *pb = cnp.PyArray_DATA(b)
-    cdef void *to = cnp.PyArray_DATA(out)
-    with nogil:
-        if typenum == cnp.NPY_FLOAT32:
-            choose_f32(pm, <const float *> pa, a_step, <const float *> pb, b_step, <float *> to, n, threads)
-        else:
-            choose_f64(pm, <const double *> pa, a_step, <const double *> pb, b_step, <double *> to, n, threads)
+    cdef cnp.ndarray a = one_or_all(x), b = one_or_all(y)
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(mask), cnp.PyArray_DIMS(mask), cnp.PyArray_TYPE(x))
+    cdef int64_t n = cnp.PyArray_SIZE(out)
+    choose_into(out, mask, a, step_of(a, n), b, step_of(b, n))
     return out
 
 
@@ -618,6 +638,11 @@ def lerp(x, end, weight):
 def addcmul(x, y, z, double value):
     """x + value y z for arrays of one dtype and shape, or 0-d."""
     return ternary(x, y, z, "addcmul", ADDCMUL, value)
+
+
+def addcdiv(x, y, z, double value):
+    """x + value (y / z) for arrays of one dtype and shape, or 0-d."""
+    return ternary(x, y, z, "addcdiv", ADDCDIV, value)
 
 
 def maximum_backward(g, x, y):
@@ -971,3 +996,6 @@ def glu_backward(cnp.ndarray g, cnp.ndarray x, int64_t rows, int64_t half, cnp.n
             glu_backward_c(<const float *> along, <const float *> source, <float *> to, rows, half, threads)
         else:
             glu_backward_c(<const double *> along, <const double *> source, <double *> to, rows, half, threads)
+
+
+include "elementwise_overwrite.pxi"

@@ -228,6 +228,14 @@ cdef class TensorBase:
         self._array = array
         self.inference = inference_was_used and mg_inference
 
+    def _is_plain(self) -> bool:
+        """Whether writing the elements, which lie in order, changes nothing but the version: no graph, no mode, nobody who watches."""
+        if watching or self.inference or inference_was_used and mg_inference or not cnp.PyArray_ISCARRAY(self._array):
+            return False
+        if not mg_grad_mode:
+            return True
+        return not needs_grad(self) and (self.base is None or self.origin == RECORDED and not needs_grad(self.base))
+
     def _shadow(self):
         """The tensor as it is now, under another name: its node stays when an in-place operation gives the original a new one."""
         needs_grad(self)
@@ -324,6 +332,13 @@ cdef TensorBase ones_like(TensorBase t):
     else:
         (<double *> cnp.PyArray_DATA(one))[0] = 1
     return wrap(one)
+
+
+def constant_of(value):
+    """The array of a tensor to which no gradient would flow now, a number itself; None for anything else."""
+    if isinstance(value, TensorBase):
+        return None if mg_grad_mode and needs_grad(<TensorBase> value) else (<TensorBase> value)._array
+    return value if type(value) is float or type(value) is int else None
 
 
 def from_array(cnp.ndarray array):

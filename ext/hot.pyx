@@ -218,18 +218,23 @@ cdef object run_binary(Operation op, object left, object right):
             cnp.PyArray_NDIM(y._array) == 0 and not (recorded and needs_grad(y))
             or cnp.PyArray_NDIM(x._array) == 0 and not (recorded and needs_grad(x))
         ):
-            return general(op, left, right)
+            return broadcast(op, x, y)
     out = wrap(compute(op, x._array, y._array))
     return record(op, out, x, y) if recorded else out
 
 
 cdef object general(Operation op, object left, object right):
     """Any operands: promoted to one dtype, broadcast to one shape."""
-    cdef TensorBase x, y, out
     pair = promote(left, right, op == DIV, SYMBOLS[op])
     if pair is NotImplemented:
         return NotImplemented
     x, y = pair
+    return broadcast(op, x, y)
+
+
+cdef object broadcast(Operation op, TensorBase x, TensorBase y):
+    """Operands of the dtype of their result, broadcast to one shape."""
+    cdef TensorBase out
     try:
         out = wrap(np.asarray(kernels[<int> op](x._array, y._array)))
     except ValueError as error:

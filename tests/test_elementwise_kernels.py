@@ -205,7 +205,8 @@ BINARY = {
 PAIRS = [
     ((), ()), ((5,), ()), ((), (5,)), ((0,), (0,)), ((0, 3), (3,)), ((67,), (67,)), ((3, 67), (67,)), ((3, 1), (3, 67)),
     ((1, 67), (3, 1)), ((2, 3, 5), (3, 1)), ((2, 3, 5, 7), (1, 3, 1, 1)), ((2, 1, 5, 1), (1, 3, 1, 7)), ((4, 1, 3), (2, 1)),
-    ((1, 1), (1,)), ((2, 3, 2, 3, 2), (2, 1, 2, 1, 2)),
+    ((1, 1), (1,)), ((2, 3, 2, 3, 2), (2, 1, 2, 1, 2)), ((3, 1, 5, 1), (1, 4, 1, 16)), ((2, 1, 3, 1, 2, 1, 17), (3, 1, 2, 1, 2, 1)),
+    ((2, 1) * 5, (1, 2) * 5), ((3, 1, 9001), (2, 1)), ((700, 1, 3), (5, 3)),
 ]  # fmt: skip
 
 
@@ -291,7 +292,13 @@ def test_bits_do_not_depend_on_threads(dtype):
 def test_other_instruction_sets(isa):
     environment = {**os.environ, "MINIGRAD_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)}
     tests = [
-        f"{__file__}::{name}" for name in ("test_elementary_functions_are_accurate_everywhere", "test_unary", "test_backward")
+        f"{__file__}::{name}"
+        for name in (
+            "test_elementary_functions_are_accurate_everywhere",
+            "test_unary",
+            "test_backward",
+            "test_binary_broadcasts_as_numpy",
+        )
     ]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

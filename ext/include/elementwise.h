@@ -2,6 +2,30 @@
 #ifndef MINIGRAD_ELEMENTWISE_H
 #define MINIGRAD_ELEMENTWISE_H
 
+#include <stdint.h>
+
+#define MG_BOX_DIMS 8
+
+/* The loops of a binary operation, outermost first: at least two, with the steps of its operands in elements. */
+typedef struct {
+    int ndim;
+    int64_t size, shape[MG_BOX_DIMS], x[MG_BOX_DIMS], y[MG_BOX_DIMS];
+} mg_box;
+
+/* Where the operands of a row are, and how many rows are left in the innermost loop over rows. */
+typedef struct { int64_t x, y, left; } mg_box_place;
+
+static inline mg_box_place mg_box_row(const mg_box *box, int64_t row) {
+    mg_box_place at = {0, 0, 0};
+    for (int d = box->ndim - 2; d >= 0; d--) {
+        const int64_t i = row % box->shape[d];
+        row /= box->shape[d];
+        at.x += i * box->x[d], at.y += i * box->y[d];
+        if (d == box->ndim - 2) at.left = box->shape[d] - i;
+    }
+    return at;
+}
+
 #define KERNELS "elementwise_kernels.h"
 #include "multiversion.h"
 
@@ -22,8 +46,8 @@ typedef struct {
 } grad_3_kernel;
 
 typedef struct {
-    void (*f32)(const float *, const int64_t *, const float *, const int64_t *, float *, const int64_t *, int);
-    void (*f64)(const double *, const int64_t *, const double *, const int64_t *, double *, const int64_t *, int);
+    void (*f32)(const float *, const float *, float *, const mg_box *, int);
+    void (*f64)(const double *, const double *, double *, const mg_box *, int);
     void (*flat_f32)(const float *, int64_t, const float *, int64_t, float *, int64_t, int);
     void (*flat_f64)(const double *, int64_t, const double *, int64_t, double *, int64_t, int);
 } binary_kernel;
@@ -35,11 +59,11 @@ typedef struct {
 
 #define MG_KERNEL(type, f) ((type){MG_PICK(f, f32), MG_PICK(f, f64)})
 #define MG_BINARY_KERNEL(f) \
-    ((binary_kernel){MG_PICK(f##_3d, f32), MG_PICK(f##_3d, f64), MG_PICK(f, f32), MG_PICK(f, f64)})
+    ((binary_kernel){MG_PICK(f##_box, f32), MG_PICK(f##_box, f64), MG_PICK(f, f32), MG_PICK(f, f64)})
 
 /* Those that exist for float only: numpy's loops serve double. */
 #define MG_FLOAT_KERNEL(f) ((unary_kernel){MG_PICK(f, f32), NULL})
-#define MG_FLOAT_BINARY_KERNEL(f) ((binary_kernel){MG_PICK(f##_3d, f32), NULL, MG_PICK(f, f32), NULL})
+#define MG_FLOAT_BINARY_KERNEL(f) ((binary_kernel){MG_PICK(f##_box, f32), NULL, MG_PICK(f, f32), NULL})
 
 #define glu(x, ...) MG_CALL(glu, x)(x, __VA_ARGS__)
 #define glu_backward(x, ...) MG_CALL(glu_backward, x)(x, __VA_ARGS__)

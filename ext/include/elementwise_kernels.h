@@ -5,7 +5,7 @@
        MG_UNARY      f(x, out, n, threads)                                  x[i]
        MG_UNARY_3    f(x, out, n, p, q, r, threads)                         x[i] and up to three parameters
        MG_BINARY     f(x, x_step, y, y_step, out, n, threads)               a = x[i], b = y[i]; a step of 0 (not 1): a scalar
-                     f_3d(x, x_steps, y, y_steps, out, shape, threads)      over a box, the last steps 0 or 1, out contiguous
+                     f_box(x, y, out, box, threads)                         over a box, the last steps 0 or 1, out contiguous
        MG_GRAD_3     f(g, x, out, n, p, q, r, threads)                      a = g[i], b = x[i] and up to three parameters
        MG_TERNARY    f(x, x_step, y, y_step, z, z_step, out, n, p, threads) a = x[i], b = y[i], c = z[i], steps 0 or 1, a parameter
 
@@ -43,38 +43,46 @@
         MG_FOR_SPANS NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN), (REAL)p, (REAL)q, (REAL)r);   \
     }
 
-/* The entry points of a binary kernel, whose span is there. */
+/* The entry points of a binary kernel, whose rows(...) are there: rows of n elements, those of out one after the other. A task has about
+   MG_SPAN elements: some rows, or a piece of one. */
 #define MG_BINARY_LOOPS(name)                                                                                           \
-    static void NAME(name)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n,      \
-                           int threads) {                                                                            \
-        if (threads <= 1) { NAME(name##_span)(x, x_step, y, y_step, out, n); return; }                               \
-        MG_FOR_SPANS NAME(name##_span)(x + at * x_step, x_step, y + at * y_step, y_step, out + at, MG_MIN(n - at, MG_SPAN)); \
-    }                                                                                                                \
-    static void NAME(name##_3d)(const REAL *x, const int64_t *x_steps, const REAL *y, const int64_t *y_steps, REAL *out, \
-                                const int64_t *shape, int threads) {                                                 \
-        _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")                           \
-        for (int64_t row = 0; row < shape[0] * shape[1]; row++) {                                                    \
-            const int64_t j = row / shape[1], k = row % shape[1];                                                    \
-            NAME(name##_span)(x + j * x_steps[0] + k * x_steps[1], x_steps[2], y + j * y_steps[0] + k * y_steps[1], \
-                              y_steps[2], out + row * shape[2], shape[2]);                                           \
-        }                                                                                                            \
+    static void NAME(name)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n,          \
+                           int threads) {                                                                               \
+        if (threads <= 1) { NAME(name##_rows)(x, 0, x_step, y, 0, y_step, out, 1, n); return; }                         \
+        MG_FOR_SPANS NAME(name##_rows)(x + at * x_step, 0, x_step, y + at * y_step, 0, y_step, out + at, 1,             \
+                                       MG_MIN(n - at, MG_SPAN));                                                        \
+    }                                                                                                                   \
+    static void NAME(name##_box)(const REAL *x, const REAL *y, REAL *out, const mg_box *box, int threads) {             \
+        const int last = box->ndim - 1;                                                                                 \
+        const int64_t n = box->shape[last], x_step = box->x[last], y_step = box->y[last];                               \
+        const int64_t rows = box->size / n, pieces = (n + MG_SPAN - 1) / MG_SPAN, group = n < MG_SPAN ? MG_SPAN / n : 1; \
+        _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")                              \
+        for (int64_t task = 0; task < (rows + group - 1) / group * pieces; task++) {                                    \
+            const int64_t start = task % pieces * MG_SPAN, length = MG_MIN(n - start, MG_SPAN);                         \
+            const int64_t first = task / pieces * group, end = MG_MIN(first + group, rows);                             \
+            for (int64_t row = first, run; row < end; row += run) {                                                     \
+                const mg_box_place at = mg_box_row(box, row);                                                           \
+                run = MG_MIN(at.left, end - row);                                                                       \
+                NAME(name##_rows)(x + at.x + start * x_step, box->x[last - 1], x_step, y + at.y + start * y_step,       \
+                                  box->y[last - 1], y_step, out + row * n + start, run, length);                        \
+            }                                                                                                           \
+        }                                                                                                               \
     }
 
-#define MG_BINARY(name, expression)                                                                                  \
-    static void NAME(name##_span)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n) { \
-        if (x_step == 0 && y_step == 0) {                                                                            \
-            const REAL a = x[0], b = y[0];                                                                           \
-            MG_SIMD for (int64_t i = 0; i < n; i++) out[i] = expression;                                             \
-        } else if (x_step == 0) {                                                                                    \
-            const REAL a = x[0];                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL b = y[i]; out[i] = expression; }                    \
-        } else if (y_step == 0) {                                                                                    \
-            const REAL b = y[0];                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; }                    \
-        } else {                                                                                                     \
-            MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i], b = y[i]; out[i] = expression; }          \
-        }                                                                                                            \
-    }                                                                                                                \
+#define MG_ROWS for (int64_t r = 0; r < rows; r++, x += x_row, y += y_row, out += n)
+#define MG_BINARY(name, expression)                                                                                     \
+    static void NAME(name##_rows)(const REAL *x, int64_t x_row, int64_t x_step, const REAL *y, int64_t y_row, int64_t y_step, \
+                                  REAL *out, int64_t rows, int64_t n) {                                                 \
+        if (x_step == 0 && y_step == 0) {                                                                               \
+            MG_ROWS { const REAL a = x[0], b = y[0]; MG_SIMD for (int64_t i = 0; i < n; i++) out[i] = expression; }     \
+        } else if (x_step == 0) {                                                                                       \
+            MG_ROWS { const REAL a = x[0]; MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL b = y[i]; out[i] = expression; } } \
+        } else if (y_step == 0) {                                                                                       \
+            MG_ROWS { const REAL b = y[0]; MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; } } \
+        } else {                                                                                                        \
+            MG_ROWS { MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i], b = y[i]; out[i] = expression; } } \
+        }                                                                                                               \
+    }                                                                                                                   \
     MG_BINARY_LOOPS(name)
 
 #define MG_GRAD_3(name, expression)                                                                                     \
@@ -292,6 +300,10 @@ MG_INLINE float NAME(fast_remainder)(float x, float y, double quotient) {
                 if (!(NAME(v_abs)(q) < 0x1p28f) | !(NAME(v_abs)(b) < INFINITY)) out[i] = exact(a, b);                   \
             }                                                                                                           \
     }                                                                                                                   \
+    static void NAME(name##_rows)(const float *x, int64_t x_row, int64_t x_step, const float *y, int64_t y_row, int64_t y_step, \
+                                  float *out, int64_t rows, int64_t n) {                                                \
+        MG_ROWS NAME(name##_span)(x, x_step, y, y_step, out, n);                                                        \
+    }                                                                                                                   \
     MG_BINARY_LOOPS(name)
 
 MG_QUOTIENT(binary_floor_divide, __builtin_floor(q), NAME(floor_divide))
@@ -380,6 +392,7 @@ MG_GRAD_3(grad_shrink, (b >= -p) & (b <= p) ? 0 : a)
 
 MG_TERNARY(ternary_lerp, a + c * (b - a))
 MG_TERNARY(ternary_addcmul, a + p * (b * c))
+MG_TERNARY(ternary_addcdiv, a + p * (b / c))
 MG_TERNARY(ternary_prelu_backward, b > 0 ? a : a * c)
 /* the gradient a for the larger (smaller) b of the pair b, c: halved at a tie, a NaN beside b lets it through */
 MG_TERNARY(ternary_maximum_backward, b < c ? 0 : (b == c ? a * (REAL)0.5 : a))
@@ -413,6 +426,7 @@ static void NAME(choose)(const uint8_t *mask, const REAL *x, int64_t x_step, con
 #undef MG_UNARY_3
 #undef MG_BINARY
 #undef MG_BINARY_LOOPS
+#undef MG_ROWS
 #undef MG_GRAD_3
 #undef MG_LIBM
 #undef MG_SQRT_1_2

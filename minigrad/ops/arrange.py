@@ -12,7 +12,7 @@ from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
-from minigrad.ops.elementwise import eq, where
+from minigrad.ops.elementwise import eq, result_type, where
 from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select, nonzero
 from minigrad.ops.inplace import copy_
 from minigrad.ops.linalg import matmul
@@ -21,6 +21,7 @@ from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.shape import (
     alias,
     broadcast_shapes,
+    cast,
     cat,
     clone,
     diag,
@@ -430,14 +431,32 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return roll(x, -1, axis) * roll(y, -2, axis) - roll(x, -2, axis) * roll(y, -1, axis)
 
 
+class KronFunction(Function):
+    """x[i, j] y[k, l] at [i K + k, j L + l] for x and y with as many dimensions, and so on."""
+
+    def forward(self, x, y):
+        self.pairs = [size for pair in zip(x.shape, y.shape, strict=True) for size in pair]
+        self.spread = [size for m in x.shape for size in (m, 1)], [size for n in y.shape for size in (1, n)]
+        product = kernels.mul(x.reshape(self.spread[0]), y.reshape(self.spread[1]))
+        return product.reshape([m * n for m, n in zip(x.shape, y.shape, strict=True)])
+
+    def backward(self, g, x, y):
+        gx, gy = self.needs_input_grad
+        g = reshape(g, self.pairs)
+        of_x, of_y = self.spread
+        return (
+            sum_(g * reshape(y, of_y), tuple(range(1, g.ndim, 2))) if gx else None,
+            sum_(g * reshape(x, of_x), tuple(range(0, g.ndim, 2))) if gy else None,
+        )
+
+
+@named_node
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product: each element of input times all of other."""
     ndim = max(input.ndim, other.ndim)
-    a = reshape(input, (1,) * (ndim - input.ndim) + input._array.shape)
-    b = reshape(other, (1,) * (ndim - other.ndim) + other._array.shape)
-    spread = [s for size in a._array.shape for s in (size, 1)]
-    inner = [s for size in b._array.shape for s in (1, size)]
-    return reshape(reshape(a, spread) * reshape(b, inner), [m * n for m, n in zip(a._array.shape, b._array.shape, strict=True)])
+    x, y = (t if t.ndim == ndim else reshape(t, (1,) * (ndim - t.ndim) + t._array.shape) for t in (input, other))
+    dtype = result_type(x, y)
+    return apply(KronFunction(), cast(x, dtype), cast(y, dtype))
 
 
 # Indices and counts: not differentiable

@@ -821,7 +821,27 @@ class AddcmulFunction(Function):
 @named_node
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2"""
+    operands = (input, tensor1, tensor2)
+    if all(isinstance(v, TensorBase) and v.dtype is input.dtype for v in operands) and input.dtype.is_floating_point:
+        return apply(AddcdivFunction(float(value)), *broadcast_operands("addcdiv", *operands))
     return input + value * (tensor1 / tensor2)
+
+
+class AddcdivFunction(Function):
+    """x + value y / z"""
+
+    reads = {"x": (), "y": ("z",), "z": ("y", "z")}
+
+    def __init__(self, value):
+        self.value = value
+
+    def forward(self, x, y, z):
+        return kernels.addcdiv(x, y, z, self.value)
+
+    def backward(self, g, y, z):
+        gx, gy, gz = self.needs_input_grad
+        share = (g if self.value == 1 else g * self.value) / z if gy or gz else None
+        return g if gx else None, share if gy else None, -(share * (y / z)) if gz else None
 
 
 # Comparisons and logic: not differentiable, the result is bool

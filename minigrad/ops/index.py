@@ -10,8 +10,8 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import index as kernels
-from minigrad._ext.arrange import copied
-from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.arrange import copied, copy_into, fill_with
+from minigrad._ext.engine import Function, TensorBase, apply, constant_of, from_array
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import as_tensor_like, where
@@ -349,9 +349,27 @@ def _without_ones(value: Tensor, ndim: int) -> Tensor:
     return value
 
 
+def _assigned(input: Tensor, index: tuple, value: object) -> bool:
+    """Whether the elements at a basic index were set at once: to a number or a tensor of their shape and dtype, outside any graph."""
+    values = constant_of(value)
+    if values is None or not input._is_plain():
+        return False
+    target = input._array[index if Ellipsis in index else (*index, Ellipsis)]
+    if type(values) is not np.ndarray:
+        fill_with(target, values)
+    elif values.dtype is target.dtype and values.shape == target.shape:
+        copy_into(target, values)
+    else:
+        return False
+    input._bump_version()
+    return True
+
+
 def setitem(input: Tensor, index: object, value: object) -> None:
     """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
     index, basic = _normalize_index(input, index)
+    if basic and _assigned(input, index, value):
+        return
     if isinstance(value, (str, bytes)) or value is None:
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor")
     value = as_tensor_like(value, input.dtype) if not isinstance(value, np.ndarray) else cast(from_array(value), input.dtype)

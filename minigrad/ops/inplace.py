@@ -16,11 +16,12 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import as_size
-from minigrad._ext.arrange import copy_into
+from minigrad._ext.arrange import copy_into, fill_with
 from minigrad._ext.engine import (
     Function,
     _set_grad_enabled,
     apply,
+    constant_of,
     from_array,
     is_grad_enabled,
     is_inference_mode_enabled,
@@ -208,6 +209,10 @@ class FillFunction(Function):
 
 def fill_(input: Tensor, value: Tensor | float) -> Tensor:
     """Sets every element to the value."""
+    if type(value) in (int, float) and input._is_plain():
+        fill_with(input._array, value)
+        input._bump_version()
+        return input
     if hasattr(value, "_array"):
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
@@ -235,23 +240,49 @@ class CopyFunction(Function):
 
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Sets the elements to those of src, which is broadcast and cast; gradients flow to src."""
+    values = constant_of(src)
+    if type(values) is np.ndarray and input._is_plain():
+        array = input._array
+        if values.dtype is array.dtype and values.shape == array.shape:
+            copy_into(array, values)
+            input._bump_version()
+            return input
     return write(input, lambda x: apply(CopyFunction(), x, expand(cast(src, input.dtype), x._array.shape)), "copy_")
 
 
 # Made of the operations that they are the in-place variants of
 
 
-def in_place(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The in-place variant of an operation on its first argument: exp_ of exp, with the same further arguments."""
+def in_place(compute: Callable[..., Tensor], overwrite: Callable[..., bool] | None = None) -> Callable[..., Tensor]:
+    """The in-place variant of an operation on its first argument: exp_ of exp, with the same further arguments.
+
+    overwrite(array, ...), a kernel that writes over its first argument and gives whether it did, serves where nothing is recorded.
+    """
     name = compute.__name__ + "_"
 
     @functools.wraps(compute)
     def method(input: Tensor, *args: object, **kwargs: object) -> Tensor:
+        if overwrite is not None and _overwritten(overwrite, input, args, kwargs):
+            return input
         return write(input, (lambda x: compute(x, *args, **kwargs)) if args or kwargs else compute, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"{compute.__name__}, written into the tensor."
     return method
+
+
+def _overwritten(overwrite: Callable[..., bool], input: Tensor, args: tuple, kwargs: dict) -> bool:
+    """Whether the kernel has written its result over the elements of the tensor."""
+    if not input._is_plain():
+        return False
+    operands = [constant_of(value) for value in args]
+    keywords = {name: constant_of(value) for name, value in kwargs.items()}
+    if any(value is None for value in operands) or any(value is None for value in keywords.values()):
+        return False
+    if not overwrite(input._array, *operands, **keywords):
+        return False
+    input._bump_version()
+    return True
 
 
 def in_place_without_gradient(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:

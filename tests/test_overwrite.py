@@ -1,0 +1,110 @@
+"""In-place operations outside the graph, which kernels write straight into the tensor: what they give out of place."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad._ext import threads
+
+SHAPES = [(), (0,), (1,), (7,), (3, 5), (301, 67)]
+DTYPES = [np.float32, np.float64, np.int64]
+NAMES = "abs neg sign floor ceil trunc square exp expm1 log log1p sqrt rsqrt reciprocal tanh sigmoid erf"
+BINARY = [("add", {}), ("add", {"alpha": 3}), ("sub", {}), ("sub", {"alpha": 2}), ("mul", {}), ("div", {}),
+          ("add", {"alpha": -0.3}), ("div", {"rounding_mode": "floor"}), ("div", {"rounding_mode": None})]  # fmt: skip
+
+
+def draw(dtype, *shapes):
+    rng = np.random.default_rng(0)
+    return [mg.from_numpy(np.asarray(rng.normal(size=shape) * 3 + 1).astype(dtype)) for shape in shapes]
+
+
+def check(name, x, *args, **kwargs):
+    """x.name_(...) is what x.name(...) is, or refused where that is of another dtype or shape; x itself is then as it was."""
+    written, before = x.clone(), x._version
+    try:
+        wanted = getattr(x, name)(*args, **kwargs)
+    except (RuntimeError, TypeError, IndexError):
+        wanted = None
+    if wanted is None or wanted.dtype is not x.dtype or wanted.shape != x.shape:
+        with pytest.raises((RuntimeError, TypeError, IndexError)):
+            getattr(written, name + "_")(*args, **kwargs)
+        np.testing.assert_array_equal(written.numpy(), x.numpy())
+        return
+    assert getattr(written, name + "_")(*args, **kwargs) is written
+    np.testing.assert_array_equal(written.numpy(), wanted.numpy(), strict=True)
+    assert (written._version, x._version) == (1, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@np.errstate(all="ignore")
+def test_values_are_those_out_of_place(dtype):
+    for shape in SHAPES:
+        x, y, z = draw(dtype, shape, shape, shape)
+        for name in NAMES.split():
+            check(name, x)
+        for name, keywords in BINARY:
+            for other in (y, 2, 0.5, float("inf"), True, None, "2", y[..., :1] if y.ndim else y, mg.ones(2, 2, 2, 2)):
+                check(name, x, other, **keywords)
+        for name in ("addcmul", "addcdiv"):
+            check(name, x, y, z)
+            check(name, x, y, z, value=-0.7)
+        check("lerp", x, y, 0.3)
+        check("lerp", x, y, z)
+        for bounds in ((-1, 1), (None, 0.5), (float("nan"), 1), (y, z), (None, None)):
+            check("clamp", x, *bounds)
+        for mask in (y > 1, (y > 1)[..., :1] if y.ndim else y > 1, y):
+            check("masked_fill", x, mask, 2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_other_layouts_and_shared_memory(dtype):
+    for operation in (lambda x, y: x.add_(y), lambda x, y: x.mul_(y), lambda x, y: x.addcmul_(y, y), lambda x, y: x.copy_(y)):
+        for left, right in [
+            (lambda m: m, lambda m: m), (lambda m: m, lambda m: m.t()), (lambda m: m.t(), lambda m: m), (lambda m: m[1:], lambda m: m[:-1]),
+            (lambda m: m[:-1], lambda m: m[1:]), (lambda m: m[:, 1:], lambda m: m[:, :-1]), (lambda m: m, lambda m: m[0]),
+            (lambda m: m[::2], lambda m: m[1::2]), (lambda m: m.view(-1)[1:], lambda m: m.view(-1)[:-1]),
+        ]:  # fmt: skip
+            [m] = draw(dtype, (6, 6))
+            alone = m.clone()
+            operation(left(m), right(m))
+            operation(left(alone), right(alone.clone()))
+            np.testing.assert_array_equal(m.numpy(), alone.numpy())
+
+
+def test_whether_it_is_recorded():
+    p, x = mg.ones(3, requires_grad=True), mg.ones(3)
+    assert x.mul_(p).grad_fn is not None
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        p.add_(1)
+    with mg.no_grad():
+        p.add_(1, alpha=2)
+        p[1:] = 5
+    assert (p.tolist(), p._version, p.is_leaf, p.requires_grad) == ([3, 5, 5], 2, True, True)
+    y = p * 2
+    view = y[1:]
+    view.mul_(3)
+    assert y.sum().item() == 66
+    y.sum().backward()
+    assert p.grad.tolist() == [2, 6, 6]
+
+
+def test_a_saved_tensor_that_was_written_is_noticed():
+    for write in (lambda x: x.add_(1), lambda x: x.fill_(1), lambda x: x.copy_(mg.ones(3)), lambda x: x.__setitem__(0, 1),
+                  lambda x: x[1:].neg_(), lambda x: x.masked_fill_(x > 0, 1)):  # fmt: skip
+        x, w = mg.ones(3), mg.ones(3, requires_grad=True)
+        out = (w * x).sum()
+        write(x)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            out.backward()
+
+
+def test_bits_do_not_depend_on_threads():
+    x, y = draw(np.float32, (40_000,), (40_000,))
+    before, results = threads.get_num_threads(), []
+    try:
+        for n in (1, 2, 3):
+            threads.set_num_threads(n)
+            results.append(x.clone().add_(y, alpha=0.1).mul_(y).sigmoid_().addcdiv_(y, x).tolist())
+    finally:
+        threads.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
