@@ -240,6 +240,36 @@ def test_kernels_of_one_point(name):
     same_bits(*POINTWISE[name])
 
 
+PATCHES = {  # and the algorithm of the forward direction
+    "16x16": (3, 3, 40, 1, [axis(48, 16, 16), axis(112, 16, 16)], "patches"),
+    "lines beyond a vector, more elements than are multiplied at a time": (
+        2,
+        3,
+        9,
+        1,
+        [axis(36, 9, 9), axis(80, 20, 20)],
+        "patches",
+    ),
+    "many small images": (41, 2, 15, 1, [axis(4, 1, 1), axis(32, 8, 8)], "patches"),
+    "4x4": (2, 5, 17, 1, [axis(20, 4, 4), axis(24, 4, 4)], "strip"),
+    "2x2": (2, 16, 29, 1, [axis(34, 2, 2), axis(36, 2, 2)], "strip"),
+    "volumes": (2, 3, 8, 1, [axis(4, 2, 2), axis(6, 3, 3), axis(16, 2, 2)], "strip"),
+    "lines": (2, 9, 16, 1, [axis(160, 10, 10)], "patches"),
+    "pieces": (1, 17, 16, 1, [axis(80, 8, 8), axis(120, 8, 8)], "patches"),
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_patches(name):
+    *sizes, forward = PATCHES[name]
+    batch, channels, filters, groups, axes = sizes
+    assert plans(*sizes)[:2] == [forward, "patches"]
+    assert "patches" not in plans(*sizes, is_float=False)
+    check(*sizes)
+    check_by_definition(np.float32, batch, channels, filters, groups, axes)
+    same_bits(*sizes)
+
+
 FEW_FILTERS = {  # whose gradient of w has points in its lanes
     "LeNet": (33, 1, 6, 1, [axis(28, 5), axis(28, 5)]),
     "an output beyond three": (3, 2, 7, 1, [axis(9, 3, 1, 1), axis(33, 3, 1, 1)]),

@@ -75,10 +75,10 @@ MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int
         for (; j < n; j++) row[j] = source[2 * j];
 #endif
     } else if (step == 4) {
-        for (; j + LANES < n; j += LANES) {
+        for (; j + LANES <= n; j += LANES) {
             const VECTOR *const from = (const VECTOR *)(source + 4 * j);
-            const VECTOR low = NAME(conv_every_second)(from[0], from[1], 0);
-            const VECTOR high = NAME(conv_every_second)(from[2], from[3], 0);
+            const VECTOR last = NAME(gemm_load)(source + 4 * j + 3 * LANES, LANES - 3); /* and nothing beyond */
+            const VECTOR low = NAME(conv_every_second)(from[0], from[1], 0), high = NAME(conv_every_second)(from[2], last, 0);
             *(VECTOR *)(row + j) = NAME(conv_every_second)(low, high, 0);
         }
         for (; j < n; j++) row[j] = source[4 * j];
@@ -114,6 +114,7 @@ MG_INLINE void NAME(conv_put_row)(REAL *row, const REAL *source, REAL add, int64
 }
 
 #include "conv_depthwise_kernels.h"
+#include "conv_patches_kernels.h"
 #include "conv_pointwise_kernels.h"
 #include "conv_small_kernels.h"
 #include "conv_strip_kernels.h"
@@ -132,6 +133,9 @@ static int64_t NAME(correlate)(const REAL *x, const REAL *w, const REAL *bias, R
     case CONV_SMALL: return NAME(conv_small)(x, w, bias, y, s, adjoint, threads, scratch);
 #if REAL_IS_FLOAT
     case CONV_COLUMNS: return NAME(conv_columns)(x, w, bias, y, s, threads, scratch);
+    case CONV_PATCHES:
+        return adjoint ? NAME(patches_adjoint)(x, w, bias, y, s, threads, scratch)
+                       : NAME(patches_forward)(x, w, bias, y, s, threads, scratch);
     case CONV_POINTWISE: return NAME(conv_pointwise)(x, w, bias, y, s, adjoint, threads, scratch);
     case CONV_WINOGRAD: return NAME(conv_winograd)(x, w, bias, y, s, adjoint, threads, scratch);
 #endif

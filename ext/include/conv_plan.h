@@ -4,8 +4,8 @@
 #define MINIGRAD_CONV_PLAN_H
 
 enum { CONV_FORWARD, CONV_ADJOINT, CONV_WEIGHT };
-enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_POINTWISE, CONV_SMALL, CONV_COLUMNS };
-static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "pointwise", "small", "columns"};
+enum { CONV_STRIP, CONV_WINOGRAD, CONV_DEPTHWISE, CONV_POINTWISE, CONV_SMALL, CONV_COLUMNS, CONV_PATCHES };
+static const char *const CONV_NAMES[] = {"strip", "winograd", "depthwise", "pointwise", "small", "columns", "patches"};
 #define CONV_SMALL_PHASES 4 /* of a stride of 2 along two axes */
 #define CONV_COLUMNS_WIDTH 32 /* the widest kernel of the columns algorithm */
 enum { CONV_NO_MEMORY = -1, CONV_NOT_FINITE = -2 }; /* what an algorithm may answer instead of a number of bytes */
@@ -74,9 +74,21 @@ static int conv_plan_columns(const conv_geometry *s, int direction) {
     return 2 * s->image[1] * s->image[2] >= 3 * out && rows * out <= 65536 && out >= 16;
 }
 
+/* Kernels that tile the image, with room for patches as rows of a matrix. Forward lines of 8 and more: with 4 it takes 0.78 ms
+   for the strips' 0.70 (3 channels, 224x224). */
+static int conv_plan_patches(const conv_geometry *s, int direction) {
+    const int64_t kernel = s->kernel[0] * s->kernel[1] * s->kernel[2];
+    if (direction == CONV_WEIGHT || s->groups != 1 || kernel == 1 || s->C * kernel > 8192 || s->O < 8) return 0;
+    for (int i = 0; i < 3; i++)
+        if (s->kernel[i] != s->stride[i] || s->padding[i] != 0 || s->out[i] * s->kernel[i] != s->image[i] ||
+            (s->dilation[i] != 1 && s->kernel[i] > 1)) return 0;
+    return direction == CONV_FORWARD ? s->kernel[2] >= 8 : s->out[0] * s->out[1] * s->out[2] >= 16;
+}
+
 static int conv_plan(const conv_geometry *s, int direction, int is_float) {
     if (is_float && conv_plan_winograd(s, direction)) return CONV_WINOGRAD;
     if (conv_plan_depthwise(s)) return CONV_DEPTHWISE;
+    if (is_float && conv_plan_patches(s, direction)) return CONV_PATCHES;
     if (is_float && conv_plan_columns(s, direction)) return CONV_COLUMNS;
     if (is_float && conv_plan_pointwise(s, direction)) return CONV_POINTWISE;
     if (conv_plan_small(s, direction)) return CONV_SMALL;
