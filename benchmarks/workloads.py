@@ -91,6 +91,11 @@ op(
 op("elementwise", "x > y", lambda L, x, y: x > y, normal(*MATRIX), normal(*MATRIX), backward=False)
 op("elementwise", "isnan", lambda L, x: L.isnan(x), normal(*MATRIX), backward=False)
 op("elementwise", "float64 to float32", lambda L, x: x.double().float(), normal(*MATRIX))
+op("elementwise", "x += y", lambda L, x, y: x.add_(y), normal(*MATRIX), normal(*MATRIX), backward=False)
+op("elementwise", "x *= 1", lambda L, x: x.mul_(1.0), normal(*MATRIX), backward=False)
+op("elementwise", "relu_", lambda L, x: L.relu_(x), normal(*MATRIX), backward=False)
+op("elementwise", "x == y", lambda L, x, y: x == y, normal(*MATRIX), normal(*MATRIX), backward=False)
+op("elementwise", "x < 0.5", lambda L, x: x < 0.5, normal(*MATRIX), backward=False)
 op("elementwise", "clone", lambda L, x: x.clone(), normal(*IMAGES), control=lambda x: x.copy())
 
 # --- activations ------------------------------------------------------------------------------------------------------------

@@ -97,3 +97,72 @@ def test_comparisons(torch, name, dtype, other):
     got = getattr(mg, name)(mg.tensor(values), mg.tensor(values) if other == "same" else other)
     assert got.dtype is mg.bool
     np.testing.assert_array_equal(got.numpy(), wanted.numpy())
+
+
+IN_PLACE = {
+    "add": lambda x, y: x.add_(y),
+    "iadd": lambda x, y: x.__iadd__(y),
+    "sub": lambda x, y: x.sub_(y),
+    "mul": lambda x, y: x.mul_(y),
+    "imul": lambda x, y: x.__imul__(y),
+    "div": lambda x, y: x.div_(y),
+    "relu": lambda x, _: F.relu_(x),
+}
+OPERANDS = {
+    "one shape": lambda x: mg.arange(12.0).reshape(3, 4).to(x.dtype) + 0.5,
+    "a number": lambda _: 3,
+    "no dimensions": lambda x: mg.tensor(0.3, dtype=x.dtype),
+    "itself": lambda x: x,
+    "an element of it": lambda x: x[0, 0],
+    "a row of it": lambda x: x[1],
+    "it transposed back": lambda x: x.t().contiguous().t(),
+    "another dtype": lambda x: mg.ones(3, 4, dtype=mg.float32 if x.dtype is mg.float64 else mg.int64),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+@pytest.mark.parametrize("operand", OPERANDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_in_place_is_as_out_of_place(rng, name, operand, dtype):
+    x = mg.tensor(rng.standard_normal((3, 4)).astype(dtype))
+    twin = x.clone()
+    array, version = x.numpy(), x._version
+    wanted = IN_PLACE[name](twin, OPERANDS[operand](twin.clone()))
+    assert IN_PLACE[name](x, OPERANDS[operand](x)) is x
+    assert x.numpy() is array or np.shares_memory(x.numpy(), array)
+    assert x._version == version + 1
+    np.testing.assert_array_equal(array, wanted.numpy())
+
+
+def test_memory_that_is_shifted():
+    memory = mg.arange(9.0)
+    x, y = mg.tensor(0.0), mg.tensor(0.0)
+    x.data, y.data = memory[1:].detach(), memory[:-1].detach()
+    x += y
+    np.testing.assert_array_equal(memory.numpy(), [0, 1, 3, 5, 7, 9, 11, 13, 15])
+
+
+def test_in_place_is_recorded_and_refused():
+    w = mg.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        w += 1
+    x = mg.zeros(3)
+    x += w
+    assert x.requires_grad
+    saved = mg.ones(3)
+    y = w * saved
+    saved *= 2.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    frozen = mg.zeros(3)
+    frozen.numpy().flags.writeable = False
+    with pytest.raises(RuntimeError, match="read-only"):
+        frozen += 1.0
+    with mg.no_grad():
+        w += 1
+    np.testing.assert_array_equal(w.detach().numpy(), [2, 2, 2])
+    base = mg.zeros(2, 2)
+    row = base[0]
+    base += 1.0
+    row += 1.0
+    np.testing.assert_array_equal(base.numpy(), [[2, 2], [1, 1]])

@@ -441,7 +441,7 @@ static void NAME(glu)(const REAL *x, REAL *out, int64_t rows, int64_t half, int 
     for (int64_t task = 0; task < rows * pieces; task++) {
         const int64_t row = task / pieces, start = task % pieces * MG_SPAN, n = MG_MIN(half - start, MG_SPAN);
         const REAL *a = x + row * 2 * half + start;
-        NAME(binary_glu_span)(a, 1, a + half, 1, out + row * half + start, n);
+        NAME(binary_glu_rows)(a, 0, 1, a + half, 0, 1, out + row * half + start, 1, n);
     }
 }
 

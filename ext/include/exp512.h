@@ -26,16 +26,17 @@
         MG_FOR_SPANS NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN));                            \
     }
 
-/* A span of MG_BINARY (elementwise_kernels.h), a = x[i] and b = y[i], for MG_BINARY_LOOPS. */
-#define MG_BINARY_512(name, expression)                                                                                     \
-    static void NAME(name##_span)(const float *x, int64_t x_step, const float *y, int64_t y_step, float *out, int64_t n) { \
-        for (int64_t i = 0; i < n; i += 16) {                                                                               \
-            const __mmask16 rest = n - i < 16 ? (__mmask16)((1u << (n - i)) - 1) : (__mmask16)0xffff;                        \
-            const __m512 a = x_step ? _mm512_maskz_loadu_ps(rest, x + i) : MG_512(*x);                                      \
-            const __m512 b = y_step ? _mm512_maskz_loadu_ps(rest, y + i) : MG_512(*y);                                      \
-            _mm512_mask_storeu_ps(out + i, rest, expression);                                                               \
-        }                                                                                                                   \
-    }                                                                                                                       \
+/* The rows of MG_BINARY (elementwise_kernels.h), a = x[i] and b = y[i], for MG_BINARY_LOOPS. */
+#define MG_BINARY_512(name, expression)                                                                                       \
+    static void NAME(name##_rows)(const float *x, int64_t x_row, int64_t x_step, const float *y, int64_t y_row, int64_t y_step, \
+                                  float *out, int64_t rows, int64_t n) {                                                      \
+        MG_ROWS for (int64_t i = 0; i < n; i += 16) {                                                                         \
+            const __mmask16 rest = n - i < 16 ? (__mmask16)((1u << (n - i)) - 1) : (__mmask16)0xffff;                          \
+            const __m512 a = x_step ? _mm512_maskz_loadu_ps(rest, x + i) : MG_512(*x);                                        \
+            const __m512 b = y_step ? _mm512_maskz_loadu_ps(rest, y + i) : MG_512(*y);                                        \
+            _mm512_mask_storeu_ps(out + i, rest, expression);                                                                 \
+        }                                                                                                                     \
+    }                                                                                                                         \
     MG_BINARY_LOOPS(name)
 
 /* x = n ln 2 + r: n, with r in *rest. */

@@ -20,7 +20,7 @@ from minigrad._ext.engine import Function, TensorBase, apply, is_grad_enabled, t
 from minigrad._ext.memory import empty_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import abs, clamp, exp, sigmoid, tanh, where
-from minigrad.ops.inplace import write
+from minigrad.ops.inplace import in_place
 from minigrad.ops.shape import cast, cat, expand, reshape, split
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ def relu(input: Tensor) -> Tensor:
     return clamp(input, min=0)
 
 
-def relu_(input: Tensor) -> Tensor:
-    """relu in place."""
-    return write(input, relu, "relu_")
+relu_ = in_place(relu, kernels.relu_)
 
 
 class LeakyReluFunction(Function):

@@ -27,7 +27,7 @@ def _number(value: object, function: str, argument: str) -> float:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0)"""
-    return _run(input, inplace, "relu", _activation.relu)
+    return _activation.relu_(input) if inplace else _activation.relu(input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
