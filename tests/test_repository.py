@@ -301,3 +301,15 @@ def test_no_unfinished_business():
     suffixes = {".py", ".pyx", ".pxd", ".h", ".md", ".toml"}
     found = [str(path) for path in tracked_files() if path.suffix in suffixes and mark.search((ROOT / path).read_text())]
     assert found == []
+
+
+def test_no_line_of_code_is_longer_than_140():
+    suffixes = {".py", ".pyx", ".pxi", ".pxd", ".h", ".c"}  # the linters do not read C
+    lines = [
+        f"{path}:{number}"
+        for path in tracked_files()
+        if path.suffix in suffixes
+        for number, line in enumerate((ROOT / path).read_text().splitlines(), 1)
+        if len(line) > 140
+    ]
+    assert lines == []

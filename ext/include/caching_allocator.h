@@ -1,10 +1,10 @@
 /* A caching allocator for large arrays, in the form of a memory handler of numpy's (NEP 49).
 
-   A fresh page costs about a microsecond at its first touch: more than most kernels need to fill it. So a freed block is kept for the
-   next request of its size class (four classes a power of two) or of one somewhat smaller, the most recently freed first. What is kept is bounded twice: by
-   `limit` bytes, and so that live and kept blocks together stay near the largest total that was ever live at once; beyond either the
-   block that has waited longest goes back to the system. A program whose shapes change at every step thus needs little more memory
-   than it would without a cache.
+   A fresh page costs about a microsecond at its first touch: more than most kernels need to fill it. So a freed block is kept
+   for the next request of its size class (four classes a power of two) or of one somewhat smaller, the most recently freed
+   first. What is kept is bounded twice: by `limit` bytes, and so that live and kept blocks together stay near the largest total
+   that was ever live at once; beyond either the block that has waited longest goes back to the system. A program whose shapes
+   change at every step thus needs little more memory than it would without a cache.
 
    Blocks of HUGE_PAGE bytes and more are mapped, with their data at a multiple of HUGE_PAGE, and ask for huge pages. A block's header
    stands in the 64 bytes before its data. One mutex guards everything, also across fork. */

@@ -1,8 +1,9 @@
-/* exp, tanh, sigmoid and the normal distribution of 16 floats with AVX-512: included by elementwise_kernels.h where it compiles float for x86-64-v4.
+/* exp, tanh, sigmoid and the normal distribution of 16 floats with AVX-512: included by elementwise_kernels.h where it compiles
+   float for x86-64-v4.
 
-   The same reduction and polynomials as vecmath.h, within the same bounds, in a third fewer instructions: vscalefps multiplies by a power of
-   two with correct overflow and denormals, and a quotient is one Newton step from the 14-bit reciprocal, corrected by its remainder. NaN goes
-   through, since min and max give their second operand if one is NaN. */
+   The same reduction and polynomials as vecmath.h, within the same bounds, in a third fewer instructions: vscalefps multiplies by
+   a power of two with correct overflow and denormals, and a quotient is one Newton step from the 14-bit reciprocal, corrected by
+   its remainder. NaN goes through, since min and max give their second operand if one is NaN. */
 
 #ifndef MINIGRAD_EXP512_H
 #define MINIGRAD_EXP512_H

@@ -67,7 +67,8 @@ static inline int pool_by_windows(const pool_axis *axes) {
 }
 
 /* REALs of scratch for each thread (an even number, so that pointers at the start are aligned): for max pooling the maxima of the
-   columns and where they are, or a pointer, an index and a copy of each row of the window, and a copy of a piece of a row of the outputs. */
+   columns and where they are, or a pointer, an index and a copy of each row of the window, and a copy of a piece of a row of the
+   outputs. */
 static inline int64_t pool_max_scratch(const pool_axis *axes) {
     if (pool_by_columns(axes)) return 2 * (axes[2].size + POOL_SLACK);
     if (pool_by_windows(axes) || pool_is_2x2(axes)) return 0;

@@ -1,6 +1,7 @@
-/* Stable sorting of lines, and the k first of each. Elements become unsigned keys in whose order they are sorted: NaN is the largest, -0 and 0
-   are equal. Sorting is by bytes from the lowest (LSD radix sort), leaving out bytes that all keys of a line share; see Knuth, The Art of
-   Computer Programming 3, 5.2.5. Lines are independent, so the result does not depend on the number of threads. */
+/* Stable sorting of lines, and the k first of each. Elements become unsigned keys in whose order they are sorted: NaN is the
+   largest, -0 and 0 are equal. Sorting is by bytes from the lowest (LSD radix sort), leaving out bytes that all keys of a line
+   share; see Knuth, The Art of Computer Programming 3, 5.2.5. Lines are independent, so the result does not depend on the number
+   of threads. */
 #ifndef MINIGRAD_SORT_LINES_H
 #define MINIGRAD_SORT_LINES_H
 
