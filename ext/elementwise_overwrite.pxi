@@ -1,7 +1,8 @@
 # Kernels that write over their first argument: a part of elementwise.pyx.
 #
-# Each takes a C-contiguous array and whatever else the operation was given, numbers and arrays, and gives whether it did the work. What it
-# refuses (another dtype, a shape that does not fit, operands that share memory) it leaves untouched, for the general way.
+# Each takes a C-contiguous array and whatever else the operation was given, numbers and arrays, under PyTorch's names for them, and gives
+# whether it did the work. What it refuses (another dtype, a shape that does not fit, operands that share memory) it leaves untouched, for
+# the general way.
 
 
 cdef inline bint is_real(cnp.ndarray x) noexcept:
@@ -101,11 +102,11 @@ cdef class OverwriteTernary:
     """x = f(x, y, z, p) for operands of x's shape, or 0-d"""
     cdef ternary_kernel kernel
 
-    def __call__(self, cnp.ndarray x, object second, object third, value=1) -> bool:
+    def __call__(self, cnp.ndarray x, object tensor1, object tensor2, value=1) -> bool:
         cdef cnp.ndarray y, z
         if not is_real(x) or not is_number(value):
             return False
-        y, z = operand_for(x, second), operand_for(x, third)
+        y, z = operand_for(x, tensor1), operand_for(x, tensor2)
         if y is None or z is None:
             return False
         for y_or_z in (y, z):
@@ -175,14 +176,14 @@ cdef OverwriteBinary minus = binary_overwrite(SUB, np.subtract)
 cdef OverwriteTernary moved = ternary_overwrite(LERP)
 
 
-def add_(cnp.ndarray x, y, alpha=1) -> bool:
-    """x = x + alpha y"""
-    return plus(x, y) if type(alpha) is int and alpha == 1 else addcmul_(x, y, alpha)
+def add_(cnp.ndarray x, other, alpha=1) -> bool:
+    """x = x + alpha other"""
+    return plus(x, other) if type(alpha) is int and alpha == 1 else addcmul_(x, other, alpha)
 
 
-def sub_(cnp.ndarray x, y, alpha=1) -> bool:
-    """x = x - alpha y"""
-    return minus(x, y) if type(alpha) is int and alpha == 1 else is_number(alpha) and addcmul_(x, y, -alpha)
+def sub_(cnp.ndarray x, other, alpha=1) -> bool:
+    """x = x - alpha other"""
+    return minus(x, other) if type(alpha) is int and alpha == 1 else is_number(alpha) and addcmul_(x, other, -alpha)
 
 
 def lerp_(cnp.ndarray x, end, weight) -> bool:
