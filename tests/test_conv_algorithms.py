@@ -168,6 +168,8 @@ DEPTHWISE = {
     "3x3 stride 2, paddings even and odd": (2, 3, 3, 3, [axis(14, 3, 2, 2), axis(67, 3, 2, 1)]),
     "5x5 stride 2, paddings odd and even": (1, 2, 2, 2, [axis(11, 5, 2, 1), axis(18, 5, 2, 4)]),
     "5x5 stride 2": (2, 17, 17, 17, [axis(33, 5, 2, 2), axis(35, 5, 2, 1)]),
+    "7x7": (2, 3, 3, 3, [axis(15, 7, 1, 3), axis(37, 7, 1, 3)]),
+    "7x7 stride 2, paddings odd and even": (2, 3, 3, 3, [axis(16, 7, 2, 3), axis(41, 7, 2, 2)]),
     "padding beyond the kernel": (1, 2, 2, 2, [axis(5, 3, 1, 6), axis(6, 3, 1, 4)]),
     "uneven padding": (1, 2, 2, 2, [axis(9, 3, 1, 0, after=3), axis(16, 3, 1, 2, after=-1)]),
 }
@@ -186,7 +188,7 @@ def test_depthwise(name):
 @given(
     st.integers(1, 3),
     st.integers(1, 5),
-    st.sampled_from([3, 5]),
+    st.sampled_from([3, 5, 7]),
     st.integers(1, 2),
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=2),
     st.integers(0, 2**32 - 1),

@@ -6,6 +6,7 @@
    algorithm has the others. */
 
 #define DEPTHWISE_ROWS 4  /* rows of the result at a time */
+#define DEPTHWISE_READ 13 /* rows of the source that they read, at most: 4 rows of a stride of 2, or 7, by 7 taps */
 #define DEPTHWISE_PAIRS 2 /* the same of the adjoint of a stride of 2, in pairs */
 
 /* One plane. A row of the result comes in `blocks` vectors; each of them reads `loads` vectors of a row of the source, lanes
@@ -51,35 +52,40 @@ static void NAME(depthwise_prepare)(NAME(depthwise_plane) *p, int64_t n, int64_t
         }
 }
 
-/* v[k] = what tap k of a row reads for a block, from its first lane's first tap on. */
-MG_INLINE void NAME(depthwise_taps)(const int K, const int S, VECTOR *v, const REAL *from, const uint32_t *mask) {
-    _Pragma("GCC unroll 8") for (int k = 0; k < K; k += S) {
-        v[k] = NAME(conv_masked)(mask[k], from + k);
-        if (S == 1) continue;
-        const VECTOR low = v[k], high = NAME(conv_masked)(mask[k + 1], from + k + LANES);
-        v[k] = NAME(conv_every_second)(low, high, 0);
-        if (k + 1 < K) v[k + 1] = NAME(conv_every_second)(low, high, 1);
-    }
+/* v[0] (and v[1] of a stride of 2) = what taps k and k + 1 of a row read for a block, from its first lane's first tap on. */
+MG_INLINE void NAME(depthwise_taps)(const int k, const int S, VECTOR *v, const REAL *from, const uint32_t *mask) {
+    v[0] = NAME(conv_masked)(mask[k], from + k);
+    if (S == 1) return;
+    const VECTOR low = v[0], high = NAME(conv_masked)(mask[k + 1], from + k + LANES);
+    v[0] = NAME(conv_every_second)(low, high, 0);
+    v[1] = NAME(conv_every_second)(low, high, 1);
 }
 
-/* y (rows, columns) = bias + the correlation of x with w (K, K) */
-MG_INLINE void NAME(depthwise_image)(const int K, const int S, REAL *y, const NAME(depthwise_plane) *p, const REAL *x,
-                                     const REAL *w, REAL bias) {
-    for (int64_t r = 0; r < p->rows; r += DEPTHWISE_ROWS) {
-        const REAL *from[(DEPTHWISE_ROWS - 1) * 2 + 5];
-        _Pragma("GCC unroll 16") for (int i = 0; i < (DEPTHWISE_ROWS - 1) * S + K; i++)
+/* y (rows, columns) = bias + the correlation of x with w (K, K), R rows at a time. Columns of the kernel come one after
+   another, so that their elements stay in registers. 7x7 takes 7 rows, of which sums, taps and a vector of x are 15 registers. */
+MG_INLINE void NAME(depthwise_image)(const int K, const int S, const int R, REAL *y, const NAME(depthwise_plane) *p,
+                                     const REAL *x, const REAL *w, REAL bias) {
+    for (int64_t r = 0; r < p->rows; r += R) {
+        const REAL *from[DEPTHWISE_READ];
+        _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + K; i++)
             from[i] = NAME(depthwise_row)(p, x, r * S + i - p->top) - p->left;
         for (int64_t b = 0; b < p->blocks; b++) {
             const int64_t j = NAME(depthwise_first)(p->columns, b);
-            VECTOR sum[DEPTHWISE_ROWS], v[5];
-            _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++) sum[q] = (VECTOR){0} + bias;
-            _Pragma("GCC unroll 16") for (int i = 0; i < (DEPTHWISE_ROWS - 1) * S + K; i++) {
-                NAME(depthwise_taps)(K, S, v, from[i] + j * S, p->mask + b * p->loads);
-                _Pragma("GCC unroll 8") for (int k = 0; k < K; k++)
-                    _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++)
-                        if (i - q * S >= 0 && i - q * S < K) sum[q] += w[(i - q * S) * K + k] * v[k];
+            VECTOR sum[R];
+            _Pragma("GCC unroll 8") for (int q = 0; q < R; q++) sum[q] = (VECTOR){0} + bias;
+            _Pragma("GCC unroll 8") for (int k = 0; k < K; k += S) {
+                VECTOR v[2], tap[2][7];
+                _Pragma("GCC unroll 8") for (int i = 0; i < K; i++)
+                    _Pragma("GCC unroll 2") for (int u = 0; u < S; u++)
+                        if (k + u < K) tap[u][i] = w[i * K + k + u] - (VECTOR){0};
+                _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + K; i++) {
+                    NAME(depthwise_taps)(k, S, v, from[i] + j * S, p->mask + b * p->loads);
+                    _Pragma("GCC unroll 2") for (int u = 0; u < S; u++)
+                        _Pragma("GCC unroll 8") for (int q = 0; q < R; q++)
+                            if (k + u < K && i - q * S >= 0 && i - q * S < K) sum[q] += tap[u][i - q * S] * v[u];
+                }
             }
-            _Pragma("GCC unroll 4") for (int q = 0; q < DEPTHWISE_ROWS; q++)
+            _Pragma("GCC unroll 8") for (int q = 0; q < R; q++)
                 NAME(gemm_store)(NAME(depthwise_to)(p, y, r + q) + j, sum[q], conv_min(LANES, p->columns));
         }
     }
@@ -117,60 +123,68 @@ MG_INLINE void NAME(depthwise_spread)(const int K, const int odd, REAL *gx, cons
         }
 }
 
-/* part[k] += LANES partial sums of x at tap k times g, over R rows of g from row r on */
-MG_INLINE void NAME(depthwise_weight_rows)(const int K, const int S, const int R, VECTOR *part, const NAME(depthwise_plane) *p,
-                                           const REAL *x, const REAL *g, int64_t r) {
-    const REAL *from[(DEPTHWISE_ROWS - 1) * 2 + 5];
-    _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + K; i++)
-        from[i] = NAME(depthwise_row)(p, x, r * S + i - p->top) - p->left;
+/* part[k] += LANES partial sums of x at tap k of rows top .. top + deep of a kernel, times g, over R rows of g from row r on */
+MG_INLINE void NAME(depthwise_weight_rows)(const int K, const int S, const int top, const int deep, const int R, VECTOR *part,
+                                           const NAME(depthwise_plane) *p, const REAL *x, const REAL *g, int64_t r) {
+    const REAL *from[DEPTHWISE_READ];
+    _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + deep; i++)
+        from[i] = NAME(depthwise_row)(p, x, r * S + i + top - p->top) - p->left;
     for (int64_t b = 0, j = 0; b < p->blocks; b++, j += LANES) {
-        VECTOR line[DEPTHWISE_ROWS], v[5];
+        VECTOR line[DEPTHWISE_ROWS], v[2];
         const int64_t here = conv_min(LANES, p->columns - j);
         _Pragma("GCC unroll 4") for (int q = 0; q < R; q++) line[q] = NAME(gemm_load)(g + (r + q) * p->columns + j, here);
-        _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + K; i++) {
-            NAME(depthwise_taps)(K, S, v, from[i] + j * S, p->mask + b * p->loads);
-            _Pragma("GCC unroll 8") for (int k = 0; k < K; k++)
-                _Pragma("GCC unroll 4") for (int q = 0; q < R; q++)
-                    if (i - q * S >= 0 && i - q * S < K) part[(i - q * S) * K + k] += line[q] * v[k];
-        }
+        _Pragma("GCC unroll 16") for (int i = 0; i < (R - 1) * S + deep; i++)
+            _Pragma("GCC unroll 8") for (int k = 0; k < K; k += S) {
+                NAME(depthwise_taps)(k, S, v, from[i] + j * S, p->mask + b * p->loads);
+                _Pragma("GCC unroll 2") for (int u = 0; u < S; u++)
+                    _Pragma("GCC unroll 4") for (int q = 0; q < R; q++)
+                        if (k + u < K && i - q * S >= 0 && i - q * S < deep) part[(i - q * S) * K + k + u] += line[q] * v[u];
+            }
     }
 }
 
-/* sum[k] += LANES partial sums of x at tap k times g, over one image */
-MG_INLINE void NAME(depthwise_weight)(const int K, const int S, VECTOR *sum, const NAME(depthwise_plane) *p, const REAL *x,
-                                      const REAL *g) {
+/* sum[k] += LANES partial sums of x at tap k of rows top .. top + deep of a kernel, times g, over one image; as many rows as
+   have their sums in registers */
+MG_INLINE void NAME(depthwise_weight)(const int K, const int S, const int top, const int deep, VECTOR *sum,
+                                      const NAME(depthwise_plane) *p, const REAL *x, const REAL *g) {
     VECTOR part[25];
     int64_t r = 0;
-    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++) part[k] = sum[k];
+    _Pragma("GCC unroll 25") for (int k = 0; k < deep * K; k++) part[k] = sum[top * K + k];
     for (; r + DEPTHWISE_ROWS <= p->rows; r += DEPTHWISE_ROWS)
-        NAME(depthwise_weight_rows)(K, S, DEPTHWISE_ROWS, part, p, x, g, r);
+        NAME(depthwise_weight_rows)(K, S, top, deep, DEPTHWISE_ROWS, part, p, x, g, r);
     for (; r < p->rows; r++) /* no row of zeros for g: x may be Inf or NaN there */
-         NAME(depthwise_weight_rows)(K, S, 1, part, p, x, g, r);
-    _Pragma("GCC unroll 25") for (int k = 0; k < K * K; k++) sum[k] = part[k];
+         NAME(depthwise_weight_rows)(K, S, top, deep, 1, part, p, x, g, r);
+    _Pragma("GCC unroll 25") for (int k = 0; k < deep * K; k++) sum[top * K + k] = part[k];
 }
 
 typedef void (*NAME(depthwise_function))(REAL *, const NAME(depthwise_plane) *, const REAL *, const REAL *, REAL);
 typedef void (*NAME(depthwise_weight_function))(VECTOR *, const NAME(depthwise_plane) *, const REAL *, const REAL *);
-#define DEPTHWISE(f, K, T)                                                                                                     \
+#define DEPTHWISE_FUNCTION(f, K, T, ...)                                                                                       \
     static void NAME(depthwise_##f##_##K##_##T)(REAL *y, const NAME(depthwise_plane) *p, const REAL *x, const REAL *w,         \
                                                 REAL bias) {                                                                   \
-        NAME(depthwise_##f)(K, T, y, p, x, w, bias);                                                                           \
+        NAME(depthwise_##f)(K, __VA_ARGS__, y, p, x, w, bias);                                                                 \
     }
+#define DEPTHWISE(K)                                                                                                           \
+    DEPTHWISE_FUNCTION(image, K, 1, 1, K == 7 ? 7 : DEPTHWISE_ROWS) DEPTHWISE_FUNCTION(image, K, 2, 2, DEPTHWISE_ROWS)         \
+    DEPTHWISE_FUNCTION(spread, K, 0, 0) DEPTHWISE_FUNCTION(spread, K, 1, 1)                                                    \
+    DEPTHWISE_WEIGHT(K, 1) DEPTHWISE_WEIGHT(K, 2)
 #define DEPTHWISE_WEIGHT(K, S)                                                                                                 \
     static void NAME(depthwise_weight_##K##_##S)(VECTOR *sum, const NAME(depthwise_plane) *p, const REAL *x, const REAL *g) {  \
-        NAME(depthwise_weight)(K, S, sum, p, x, g);                                                                            \
+        NAME(depthwise_weight)(K, S, 0, K == 7 ? 3 : K, sum, p, x, g);                                                         \
+        if (K == 7) NAME(depthwise_weight)(K, S, 3, 2, sum, p, x, g);                                                          \
+        if (K == 7) NAME(depthwise_weight)(K, S, 5, 2, sum, p, x, g);                                                          \
     }
-DEPTHWISE(image, 3, 1) DEPTHWISE(image, 3, 2) DEPTHWISE(image, 5, 1) DEPTHWISE(image, 5, 2)
-DEPTHWISE(spread, 3, 0) DEPTHWISE(spread, 3, 1) DEPTHWISE(spread, 5, 0) DEPTHWISE(spread, 5, 1)
-DEPTHWISE_WEIGHT(3, 1) DEPTHWISE_WEIGHT(3, 2) DEPTHWISE_WEIGHT(5, 1) DEPTHWISE_WEIGHT(5, 2)
-static const NAME(depthwise_function) NAME(depthwise_images)[2][2] = {
-    {NAME(depthwise_image_3_1), NAME(depthwise_image_3_2)}, {NAME(depthwise_image_5_1), NAME(depthwise_image_5_2)}};
-static const NAME(depthwise_function) NAME(depthwise_spreads)[2][2] = {
-    {NAME(depthwise_spread_3_0), NAME(depthwise_spread_3_1)}, {NAME(depthwise_spread_5_0), NAME(depthwise_spread_5_1)}};
-static const NAME(depthwise_weight_function) NAME(depthwise_weights)[2][2] = {
-    {NAME(depthwise_weight_3_1), NAME(depthwise_weight_3_2)}, {NAME(depthwise_weight_5_1), NAME(depthwise_weight_5_2)}};
+DEPTHWISE(3) DEPTHWISE(5) DEPTHWISE(7)
+#define DEPTHWISE_TABLE(f, first, second)                                                                                      \
+    {{NAME(f##_3_##first), NAME(f##_3_##second)}, {NAME(f##_5_##first), NAME(f##_5_##second)},                                 \
+     {NAME(f##_7_##first), NAME(f##_7_##second)}}
+static const NAME(depthwise_function) NAME(depthwise_images)[3][2] = DEPTHWISE_TABLE(depthwise_image, 1, 2);
+static const NAME(depthwise_function) NAME(depthwise_spreads)[3][2] = DEPTHWISE_TABLE(depthwise_spread, 0, 1);
+static const NAME(depthwise_weight_function) NAME(depthwise_weights)[3][2] = DEPTHWISE_TABLE(depthwise_weight, 1, 2);
 #undef DEPTHWISE
+#undef DEPTHWISE_FUNCTION
 #undef DEPTHWISE_WEIGHT
+#undef DEPTHWISE_TABLE
 
 /* As conv_strip. */
 static int64_t NAME(conv_depthwise)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *s,
@@ -180,7 +194,8 @@ static int64_t NAME(conv_depthwise)(const REAL *x, const REAL *w, const REAL *bi
     const int turned = adjoint && S == 1; /* a correlation with the kernel turned round, padded by what is missing */
     const int64_t *from = adjoint ? s->out : s->image, *to = adjoint ? s->image : s->out;
     const int spread = adjoint && S == 2;
-    const NAME(depthwise_function) run = spread ? NAME(depthwise_spreads)[K == 5][odd] : NAME(depthwise_images)[K == 5][S - 1];
+    const NAME(depthwise_function) run =
+        spread ? NAME(depthwise_spreads)[K / 2 - 1][odd] : NAME(depthwise_images)[K / 2 - 1][S - 1];
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         NAME(depthwise_plane) p = {from[1], from[2], to[1], to[2], s->padding[1], s->padding[2]};
@@ -192,7 +207,7 @@ static int64_t NAME(conv_depthwise)(const REAL *x, const REAL *w, const REAL *bi
 #pragma omp for schedule(static)
         for (int64_t plane = 0; plane < s->N * s->C; plane++) {
             const int64_t c = plane % s->C;
-            REAL kernel[25];
+            REAL kernel[49];
             for (int k = 0; k < K * K; k++) kernel[k] = w[c * K * K + (turned ? K * K - 1 - k : k)];
             run(y + plane * to[1] * to[2], &p, x + plane * from[1] * from[2], kernel, bias ? bias[c] : 0);
         }
@@ -205,14 +220,14 @@ static int64_t NAME(conv_depthwise_weight)(const REAL *x, const REAL *g, REAL *g
                                            char *scratch) {
     if (!scratch) return 0;
     const int K = (int)s->kernel[2], S = (int)s->stride[2];
-    const NAME(depthwise_weight_function) run = NAME(depthwise_weights)[K == 5][S - 1];
+    const NAME(depthwise_weight_function) run = NAME(depthwise_weights)[K / 2 - 1][S - 1];
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         NAME(depthwise_plane) p = {s->image[1], s->image[2], s->out[1], s->out[2], s->padding[1], s->padding[2]};
         NAME(depthwise_prepare)(&p, p.columns, S, -p.left, K + S - 1, 1);
 #pragma omp for schedule(dynamic)
         for (int64_t c = 0; c < s->C; c++) {
-            VECTOR sum[25] = {0};
+            VECTOR sum[49] = {0};
             for (int64_t n = 0; n < s->N; n++)
                 run(sum, &p, x + (n * s->C + c) * s->image[1] * s->image[2], g + (n * s->C + c) * s->out[1] * s->out[2]);
             for (int k = 0; k < K * K; k++) gw[c * K * K + k] = NAME(gemm_sum)(sum[k]);
@@ -222,4 +237,5 @@ static int64_t NAME(conv_depthwise_weight)(const REAL *x, const REAL *g, REAL *g
 }
 
 #undef DEPTHWISE_ROWS
+#undef DEPTHWISE_READ
 #undef DEPTHWISE_PAIRS

@@ -39,7 +39,7 @@ static int conv_plan_depthwise(const conv_geometry *s) {
     if (s->groups != s->C || s->groups != s->O || s->image[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 ||
         s->padding[0] != 0) return 0;
     if (s->kernel[1] != s->kernel[2] || s->stride[1] != s->stride[2] || s->dilation[1] != 1 || s->dilation[2] != 1) return 0;
-    if (s->kernel[1] != 3 && s->kernel[1] != 5) return 0;
+    if (s->kernel[1] != 3 && s->kernel[1] != 5 && s->kernel[1] != 7) return 0;
     return s->stride[1] <= 2;
 }
 
