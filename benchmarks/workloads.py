@@ -375,6 +375,12 @@ op(
     normal(8, 8, 128, 64),
     flops=2.0 * 64 * 128**2 * 64,
 )
+for name, shape, arguments in (
+    ("scaled_dot_product_attention 8x8x128x64", (8, 8, 128, 64), {}),
+    ("scaled_dot_product_attention 2x8x512x64, causal", (2, 8, 512, 64), {"is_causal": True}),
+):
+    op("matmul", name, lambda L, q, k, v, a=arguments: L.nn.functional.scaled_dot_product_attention(q, k, v, **a),
+       normal(*shape), normal(*shape), normal(*shape))  # fmt: skip
 op("matmul", "matmul of transposed 512", lambda L, x, y: x.t() @ y, normal(512, 512), normal(512, 512), flops=2.0 * 512**3)
 op("matmul", "mv 1024", lambda L, x, y: L.mv(x, y), normal(1024, 1024), normal(1024), flops=2.0 * 1024**2)
 op("matmul", "dot", lambda L, x, y: L.dot(x, y), normal(65536), normal(65536))

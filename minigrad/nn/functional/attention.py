@@ -12,28 +12,38 @@ from minigrad._ext.engine import TensorBase, from_array
 from minigrad.nn.functional.dropout import dropout
 from minigrad.nn.functional.linear import linear
 from minigrad.nn.functional.padding import pad
+from minigrad.ops.attention import attention, attention_weights, causal_bias
 from minigrad.ops.index import masked_fill, repeat_interleave
 from minigrad.ops.linalg import matmul
-from minigrad.ops.loss import softmax
 from minigrad.ops.reduce import mean
-from minigrad.ops.shape import cat, chunk, expand, permute, reshape, split, squeeze, transpose, unsqueeze
+from minigrad.ops.shape import cat, chunk, expand, permute, reshape, split, squeeze, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float, dropout_p: float) -> tuple[Tensor, Tensor]:
-    """(softmax(scale q k^T + bias) v, the softmax): (..., L, E), (..., S, E), (..., S, V), a bias that broadcasts to (..., L, S)."""
-    scores = matmul(q * scale, transpose(k, -2, -1))  # (..., L, E) @ (..., E, S) -> (..., L, S)
-    weights = softmax(scores if bias is None else scores + bias, -1)
+def _attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None,
+    scale: float,
+    dropout_p: float,
+    causal: bool = False,
+    need_weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """(softmax(scale q k^T + bias) v, the softmax if needed): (..., L, E), (..., S, E), (..., S, V), a bias that broadcasts to
+    (..., L, S), or (causal) none."""
+    if 0 <= dropout_p < 1 and not (dropout_p and need_weights):
+        found = attention(q, k, v, bias, scale, causal, dropout_p, need_weights)
+        if found is not None:
+            return found[0], found[1] if need_weights else None
+    if causal:
+        bias = causal_bias(q.shape[-2], k.shape[-2], q.dtype.np)
+    weights = attention_weights(q, k, bias, scale)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p)
     return matmul(weights, v), weights  # (..., L, S) @ (..., S, V) -> (..., L, V)
-
-
-def _causal(rows: int, columns: int, dtype: np.dtype) -> Tensor:
-    """0 where position i of the queries may look at position j <= i of the keys, -inf elsewhere: (L, S)."""
-    return from_array(np.triu(np.full((rows, columns), -np.inf, dtype), 1))
 
 
 def _check_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool) -> None:
@@ -115,11 +125,9 @@ def scaled_dot_product_attention(
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
     bias, blocked = None, None
-    if is_causal:
-        bias = _causal(query.shape[-2], key.shape[-2], query.dtype.np)
-    elif attn_mask is not None:
+    if attn_mask is not None:
         bias, blocked = _bias_of(attn_mask, query.dtype)
-    out, _ = _attend(query, key, value, bias, scale, dropout_p)
+    out, _ = _attend(query, key, value, bias, scale, dropout_p, is_causal)
     return out if blocked is None else masked_fill(out, blocked, 0.0)
 
 
@@ -326,9 +334,9 @@ def multi_head_attention_forward(
     p = dropout_p if training else 0.0
     weights = None
     if need_weights:
-        out, weights = _attend(q, k, v, bias, 1 / math.sqrt(size), p)
-        weights = mean(weights, 1) if average_attn_weights else weights
-        weights = weights if batched else squeeze(weights, 0)
+        out, weights = _attend(q, k, v, bias, 1 / math.sqrt(size), p, need_weights=True)
+        weights = mean(weights, 1) if average_attn_weights else weights  # type: ignore[arg-type]
+        weights = weights if batched else squeeze(weights, 0)  # type: ignore[arg-type]
     else:
         out = scaled_dot_product_attention(q, k, v, bias, p, is_causal)
     joined = reshape(permute(out, 2, 0, 1, 3), rows, batch, embed_dim_to_check)  # (N, H, L, E / H) -> (L, N, E)
