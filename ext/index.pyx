@@ -1,8 +1,8 @@
 """Elements and rows by index along one axis, and their adjoints: arrays in, arrays out.
 
-An array is seen as (outer, size, inner) around the axis. Its indices, int64 and checked to be in range, are either one list for all
-(rows) or an array (outer, count, inner) of their own (elements). What is added is added in the order of the indices, by one thread for
-an element, so that the bits do not depend on the number of threads.
+An array is seen as (outer, size, inner) around the axis. Its indices are int64, and either one list for all (rows) or an array
+(outer, count, inner) of their own (elements); for one that is not in [0, size) the result is None. What is added is added in the order
+of the indices, by one thread for an element, so that the bits do not depend on the number of threads.
 """
 cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
@@ -17,18 +17,30 @@ cnp.import_array()
 cdef extern from "index_rows.h" nogil:
     int64_t mg_places(uint8_t *mask, int64_t n, int64_t *places)
     int64_t mg_count(uint8_t *mask, int64_t n)
-    int mg_copy_inside(int64_t *at, int64_t *to, int64_t n, int64_t size, int threads)
-    void mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
-    void mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
-    void mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
-    void mg_gather_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
-    void mg_gather_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
-    void mg_add_rows_32(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
-    void mg_add_rows_64(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
-    void mg_scatter_32(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int add,
+    int mg_check_indices(int64_t *at, int64_t *to, int64_t n, int64_t size, int threads)
+    int mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
+    int mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
+    int mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
+    int mg_gather_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
+    int mg_gather_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
+    int mg_add_rows_32(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
                        int threads)
-    void mg_scatter_64(void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count, int add,
+    int mg_add_rows_64(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
                        int threads)
+    int mg_scatter_32(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
+                      int add, int threads)
+    int mg_scatter_64(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
+                      int add, int threads)
+
+
+def are_inside(cnp.ndarray index, int64_t size) -> bool:
+    """Whether all elements of a contiguous int64 array are in [0, size)."""
+    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef int64_t n = cnp.PyArray_SIZE(index)
+    cdef int threads = plan_threads(n // 4), inside
+    with nogil:
+        inside = mg_check_indices(at, NULL, n, size, threads)
+    return inside != 0
 
 
 def checked(cnp.ndarray index, int64_t size):
@@ -37,9 +49,9 @@ def checked(cnp.ndarray index, int64_t size):
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
     cdef int64_t *to = <int64_t *> cnp.PyArray_DATA(out)
     cdef int64_t n = cnp.PyArray_SIZE(index)
-    cdef int threads = plan_threads(n), inside
+    cdef int threads = plan_threads(n // 2), inside
     with nogil:
-        inside = mg_copy_inside(at, to, n, size, threads)
+        inside = mg_check_indices(at, to, n, size, threads)
     return out if inside else None
 
 
@@ -67,32 +79,49 @@ def take_rows(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
     cdef void *source = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
-    cdef int threads = plan_threads(outer * count * (inner * item // 16 + 3))
+    cdef int inside = 1, threads = plan_threads(outer * count * (inner * item // 16 + 3))
+    if outer * inner == 0:
+        return out if are_inside(index, size) else None
     with nogil:
-        if outer * count * inner == 0:
-            pass
-        elif inner == 1 and item == 4:
-            mg_take_32(source, at, to, outer, size, count, threads)
+        if inner == 1 and item == 4:
+            inside = mg_take_32(source, at, to, outer, size, count, threads)
         elif inner == 1 and item == 8:
-            mg_take_64(source, at, to, outer, size, count, threads)
+            inside = mg_take_64(source, at, to, outer, size, count, threads)
         else:
-            mg_take_rows(source, at, to, outer, size, inner * item, count, threads)
-    return out
+            inside = mg_take_rows(source, at, to, outer, size, inner * item, count, threads)
+    return out if inside else None
 
 
-def add_rows(cnp.ndarray source, cnp.ndarray index, cnp.ndarray table, int64_t outer, int64_t size, int64_t inner):
-    """table[o, index[i], :] += source[o, i, :] in the order of i; contiguous arrays of one float type."""
+cdef cnp.ndarray like_table(cnp.ndarray x, tuple shape, cnp.ndarray source):
+    """A new array in the shape of a table, and of the dtype of what goes into it."""
+    cdef cnp.npy_intp[64] dims
+    cdef int i
+    if x is not None:
+        return empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    for i in range(len(shape)):
+        dims[i] = shape[i]
+    return empty(<int> len(shape), dims, cnp.PyArray_TYPE(source))
+
+
+def add_rows(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
+    """out = x, or zeros of a shape if x is None; then out[o, index[i], :] += source[o, i, :] in the order of i. All contiguous and of one
+    float type."""
     cdef int64_t count = cnp.PyArray_SIZE(index)
+    cdef cnp.ndarray out = like_table(x, shape, source)
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *start = NULL if x is None else cnp.PyArray_DATA(x)
     cdef void *rows = cnp.PyArray_DATA(source)
-    cdef void *to = cnp.PyArray_DATA(table)
+    cdef void *to = cnp.PyArray_DATA(out)
     cdef bint single = cnp.PyArray_TYPE(source) == cnp.NPY_FLOAT32
-    cdef int threads = plan_threads(outer * count * (inner // 8 + 2))
+    cdef int inside, threads = plan_threads(outer * (size * (inner // 16 + 1) + count * (inner // 8 + 2)))
+    if outer * inner * size == 0:
+        return out if are_inside(index, size) else None
     with nogil:
         if single:
-            mg_add_rows_32(rows, at, to, outer, size, inner, count, threads)
+            inside = mg_add_rows_32(start, rows, at, to, outer, size, inner, count, threads)
         else:
-            mg_add_rows_64(rows, at, to, outer, size, inner, count, threads)
+            inside = mg_add_rows_64(start, rows, at, to, outer, size, inner, count, threads)
+    return out if inside else None
 
 
 def gather(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
@@ -103,25 +132,29 @@ def gather(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_
     cdef void *source = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
     cdef bint narrow = cnp.PyArray_ITEMSIZE(x) == 4
-    cdef int threads = plan_threads(outer * count * inner)
+    cdef int inside, threads = plan_threads(outer * count * inner)
     with nogil:
         if narrow:
-            mg_gather_32(source, at, to, outer, size, inner, count, threads)
+            inside = mg_gather_32(source, at, to, outer, size, inner, count, threads)
         else:
-            mg_gather_64(source, at, to, outer, size, inner, count, threads)
-    return out
+            inside = mg_gather_64(source, at, to, outer, size, inner, count, threads)
+    return out if inside else None
 
 
-def scatter(cnp.ndarray source, cnp.ndarray index, cnp.ndarray table, int64_t outer, int64_t size, int64_t inner, bint add):
-    """table[o, index[o, i, k], k] = source[o, i, k], or (add) += it, in the order of i; contiguous, table and source of one float type."""
+def scatter(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner, bint add):
+    """out = x, or zeros of a shape if x is None; then out[o, index[o, i, k], k] = source[o, i, k], or (add) += it, in the order of i. All
+    contiguous, x and source of one float type."""
     cdef int64_t count = cnp.PyArray_SIZE(index) // (outer * inner) if outer * inner else 0
+    cdef cnp.ndarray out = like_table(x, shape, source)
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *start = NULL if x is None else cnp.PyArray_DATA(x)
     cdef void *values = cnp.PyArray_DATA(source)
-    cdef void *to = cnp.PyArray_DATA(table)
+    cdef void *to = cnp.PyArray_DATA(out)
     cdef bint single = cnp.PyArray_TYPE(source) == cnp.NPY_FLOAT32
-    cdef int adds = add, threads = plan_threads(outer * count * inner)
+    cdef int inside, adds = add, threads = plan_threads(outer * inner * (count + size // 16))
     with nogil:
         if single:
-            mg_scatter_32(values, at, to, outer, size, inner, count, adds, threads)
+            inside = mg_scatter_32(start, values, at, to, outer, size, inner, count, adds, threads)
         else:
-            mg_scatter_64(values, at, to, outer, size, inner, count, adds, threads)
+            inside = mg_scatter_64(start, values, at, to, outer, size, inner, count, adds, threads)
+    return out if inside else None

@@ -178,8 +178,13 @@ def test_rows(dtype, outer, size, inner, count):
     if x.dtype.kind == "f":
         expected = x.copy()
         np.add.at(expected, (slice(None), at), rows)
-        index.add_rows(rows, at, x, outer, size, inner)
-        np.testing.assert_array_equal(x, expected)
+        np.testing.assert_array_equal(index.add_rows(x, x.shape, rows, at, outer, size, inner), expected)
+        np.testing.assert_allclose(index.add_rows(None, x.shape, rows, at, outer, size, inner), expected - x)
+    for bad in (-1, size):
+        if count:
+            outside = np.append(at[1:], bad)
+            assert index.take_rows(x, outside, outer, size, inner) is None
+            assert x.dtype.kind != "f" or index.add_rows(x, x.shape, rows, outside, outer, size, inner) is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -192,14 +197,23 @@ def test_elements(dtype, outer, size, inner, count):
     at = rng.integers(0, size, (outer, count, inner))
     found = index.gather(x, at, outer, size, inner)
     np.testing.assert_array_equal(found, np.take_along_axis(x, at, 1))
-    put, added = x.copy(), x.copy()
-    index.scatter(found * 2, at, put, outer, size, inner, False)
-    index.scatter(found, at, added, outer, size, inner, True)
+    put = index.scatter(x, x.shape, found * 2, at, outer, size, inner, False)
+    added = index.scatter(x, x.shape, found, at, outer, size, inner, True)
+    alone = index.scatter(None, x.shape, found, at, outer, size, inner, False)
     np.put_along_axis(x_put := x.copy(), at, found * 2, 1)
     np.testing.assert_array_equal(put, x_put)
     grid = np.ogrid[:outer, :count, :inner]
-    np.add.at(x, (grid[0], at, grid[2]), found)
-    np.testing.assert_array_equal(added, x)
+    expected = x.copy()
+    np.add.at(expected, (grid[0], at, grid[2]), found)
+    np.testing.assert_array_equal(added, expected)
+    hole = np.zeros_like(x)
+    np.put_along_axis(hole, at, found, 1)
+    np.testing.assert_array_equal(alone, hole)
+    for bad in (-1, size):
+        if at.size:
+            at.flat[-1] = bad
+            assert index.gather(x, at, outer, size, inner) is None
+            assert index.scatter(x, x.shape, found, at, outer, size, inner, True) is None
 
 
 @pytest.mark.parametrize("n", [0, 1, 1000])

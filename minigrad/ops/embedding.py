@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad._ext.engine import apply, from_array
+from minigrad._ext.engine import apply, constant_of, from_array
 from minigrad._naming import named_node
-from minigrad.ops.index import RowsAddFunction, RowsFunction
+from minigrad.ops.index import RowsAddFunction, RowsFunction, kept_positions
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -26,18 +26,18 @@ class EmbeddingFunction(RowsFunction):
 
 
 @named_node
-def embedding(weight: Tensor, indices: np.ndarray, padding: int, by_frequency: bool) -> Tensor:
-    """The rows of weight (V, D) at int64 indices in range -> (*indices.shape, D).
+def embedding(weight: Tensor, indices: Tensor, padding: int, by_frequency: bool) -> Tensor:
+    """The rows of weight (V, D) at int64 or int32 indices -> (*indices.shape, D). IndexError for one that is out of range.
 
     The gradient leaves out what row `padding` gets (-1: no such row), and with by_frequency divides what a row gets by how often
     it was taken.
     """
-    indices = np.array(indices, order="C")
-    if padding < 0 and not by_frequency:
-        return apply(EmbeddingFunction(indices, None), weight)
-    scale = np.ones(indices.shape, weight._array.dtype)
+    positions = kept_positions(IndexError, indices, weight._array.shape[0], 0, weight)
+    if constant_of(weight) is not None or (padding < 0 and not by_frequency):
+        return apply(EmbeddingFunction(positions, None), weight)
+    scale = np.ones(positions.shape, weight._array.dtype)
     if padding >= 0:
-        scale[indices == padding] = 0
-    if by_frequency and indices.size:
-        scale /= np.bincount(indices.reshape(-1))[indices]
-    return apply(EmbeddingFunction(indices, from_array(scale[..., None])), weight)
+        scale[positions == padding] = 0
+    if by_frequency and positions.size:
+        scale /= np.bincount(positions.reshape(-1))[positions]
+    return apply(EmbeddingFunction(positions, from_array(scale[..., None])), weight)

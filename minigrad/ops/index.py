@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -57,6 +57,12 @@ class IndexAddFunction(Function):
 # Along one axis: x is seen as (outer, size, inner). Positions are int64 and in range.
 
 
+def raise_outside(error: type[Exception], positions: np.ndarray, size: int, dim: int) -> NoReturn:
+    """Refuses positions of which one is not in a dimension of this size."""
+    worst = positions.max() if positions.max() >= size else positions.min()
+    raise error(f"index out of range in self: index {worst} is out of bounds for dimension {dim} with size {size}")
+
+
 def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
     return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
 
@@ -72,6 +78,8 @@ class RowsFunction(Function):
     def forward(self, x):
         self.source = x.shape
         out = kernels.take_rows(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
+        if out is None:
+            raise_outside(IndexError, self.positions, x.shape[self.dim], self.dim)
         return out.reshape((*x.shape[: self.dim], *self.positions.shape, *x.shape[self.dim + 1 :]))
 
     def backward(self, g):
@@ -85,11 +93,10 @@ class RowsAddFunction(Function):
         self.positions, self.dim, self.shape = positions, dim, shape
 
     def forward(self, x):
-        out = zeros_array(self.shape, x.dtype)
         if x.dtype.kind == "f":
-            kernels.add_rows(np.ascontiguousarray(x), self.positions, out, *_around(self.shape, self.dim))
-        else:
-            np.add.at(out, (slice(None),) * self.dim + (self.positions,), x)
+            return kernels.add_rows(None, self.shape, np.ascontiguousarray(x), self.positions, *_around(self.shape, self.dim))
+        out = zeros_array(self.shape, x.dtype)
+        np.add.at(out, (slice(None),) * self.dim + (self.positions,), x)
         return out
 
     def backward(self, g):
@@ -103,8 +110,10 @@ class RowsPutFunction(Function):
         self.positions, self.dim = positions, dim
 
     def forward(self, x, y):
-        out = copied(x)
-        kernels.add_rows(np.ascontiguousarray(y), self.positions, out, *_around(x.shape, self.dim))
+        start, rows = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        out = kernels.add_rows(start, x.shape, rows, self.positions, *_around(x.shape, self.dim))
+        if out is None:
+            raise_outside(IndexError, self.positions, x.shape[self.dim], self.dim)
         return out
 
     def backward(self, g):
@@ -122,7 +131,10 @@ class ElementsFunction(Function):
 
     def forward(self, x):
         self.source = x.shape
-        return kernels.gather(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
+        out = kernels.gather(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
+        if out is None:
+            raise_outside(RuntimeError, self.positions, x.shape[self.dim], self.dim)
+        return out
 
     def backward(self, g):
         return apply(ElementsAddFunction(self.positions, self.dim, self.source), g)
@@ -135,9 +147,7 @@ class ElementsAddFunction(Function):
         self.positions, self.dim, self.shape = positions, dim, shape
 
     def forward(self, x):
-        out = zeros_array(self.shape, x.dtype)
-        kernels.scatter(np.ascontiguousarray(x), self.positions, out, *_around(self.shape, self.dim), True)
-        return out
+        return kernels.scatter(None, self.shape, np.ascontiguousarray(x), self.positions, *_around(self.shape, self.dim), True)
 
     def backward(self, g):
         return apply(ElementsFunction(self.positions, self.dim), g)
@@ -153,8 +163,10 @@ class ElementsPutFunction(Function):
         return "ScatterAddBackward0" if self.add else "ScatterBackward0"
 
     def forward(self, x, y):
-        out = copied(x)
-        kernels.scatter(np.ascontiguousarray(y), self.positions, out, *_around(x.shape, self.dim), self.add)
+        start, values = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        out = kernels.scatter(start, x.shape, values, self.positions, *_around(x.shape, self.dim), self.add)
+        if out is None:
+            raise_outside(RuntimeError, self.positions, x.shape[self.dim], self.dim)
         return out
 
     def backward(self, g):
@@ -401,7 +413,7 @@ def setitem(input: Tensor, index: object, value: object) -> None:
 # Along one dimension
 
 
-def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, np.ndarray]:
+def _check_gather(name: str, input: Tensor, dim: int, index: Tensor, *others: Tensor) -> tuple[int, np.ndarray]:
     dim = normalize_dim(dim, input.ndim)
     if index.dtype not in (_dtype.int64, _dtype.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype}")
@@ -410,12 +422,25 @@ def _check_gather(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[in
             f"Index tensor must have the same number of dimensions as input tensor ({name}): got {index.ndim} and {input.ndim}"
         )
     size = input._array.shape[dim] if input.ndim else 1
+    return dim, kept_positions(RuntimeError, index, size, dim, input, *others)
+
+
+def kept_positions(error: type[Exception], index: Tensor, size: int, dim: int, *operands: Tensor) -> np.ndarray:
+    """The index as contiguous int64: a copy in range, where a graph keeps it; else as it is, for a kernel that looks itself."""
     given = np.asarray(index._array, np.int64, order="C")
+    if not any(constant_of(x) is None for x in operands):
+        return given
     positions = kernels.checked(given, size)
     if positions is None:
-        worst = given.max() if given.max() >= size else given.min()
-        raise RuntimeError(f"index {worst} is out of bounds for dimension {dim} with size {size} ({name})")
-    return dim, positions
+        raise_outside(error, given, size, dim)
+    return positions
+
+
+def _in_range(error: type[Exception], positions: np.ndarray, size: int, dim: int) -> np.ndarray:
+    """The positions, for what does not look itself."""
+    if not kernels.are_inside(positions, size):
+        raise_outside(error, positions, size, dim)
+    return positions
 
 
 def _grid(positions: np.ndarray, dim: int) -> tuple:
@@ -435,10 +460,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
                 f"Size does not match at dimension {d} expected index {list(positions.shape)} to be no larger than self "
                 f"{list(input._array.shape)} apart from dimension {dim}"
             )
+    if input.ndim and index.ndim and _has_kernel(input, positions, dim, input.requires_grad):
+        return apply(ElementsFunction(positions, dim), input)
+    _in_range(RuntimeError, positions, input._array.shape[dim] if input.ndim else 1, dim)
     if input.ndim == 0 or index.ndim == 0:
         return reshape(apply(IndexFunction((positions.reshape(-1),)), reshape(input, -1)), positions.shape)
-    if _has_kernel(input, positions, dim, input.requires_grad):
-        return apply(ElementsFunction(positions, dim), input)
     return apply(IndexFunction(_grid(positions, dim)), input)
 
 
@@ -527,52 +553,52 @@ def scatter(
         src, value = None, src
     if (src is None) == (value is None):
         raise TypeError("scatter() expects either src or value")
-    dim, positions = _check_gather("scatter", input, dim, index)
+    dim, positions = _check_gather("scatter", input, dim, index, *(() if src is None else (src,)))
     if src is None:
         src = expand(as_tensor_like(value, input.dtype), positions.shape)
     src = _scatter_source("scatter", input, dim, index, src)
     if input.ndim == 0:
         return reshape(scatter(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1), reduce=reduce), ())
+    if reduce is None and _has_kernel(input, positions, dim, True):
+        return apply(ElementsPutFunction(positions, dim, False), input, src)
+    _in_range(RuntimeError, positions, input._array.shape[dim], dim)
     if reduce == "add":
         return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
     if reduce == "multiply":
         return apply(ScatterMultiplyFunction(_grid(positions, dim)), input, src)
     if reduce is not None:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
-    if _has_kernel(input, positions, dim, True):
-        return apply(ElementsPutFunction(positions, dim, False), input, src)
     return apply(ScatterFunction(_grid(positions, dim)), input, src)
 
 
 @named_node
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with out[i][index[i][j][k]][k] += src[i][j][k] for dim 1, and so on."""
-    dim, positions = _check_gather("scatter_add", input, dim, index)
+    dim, positions = _check_gather("scatter_add", input, dim, index, src)
     src = _scatter_source("scatter_add", input, dim, index, src)
     if input.ndim == 0:
         return reshape(scatter_add(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1)), ())
     if _has_kernel(input, positions, dim, True):
         return apply(ElementsPutFunction(positions, dim, True), input, src)
+    _in_range(RuntimeError, positions, input._array.shape[dim], dim)
     return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
 
 
-def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, np.ndarray]:
-    """The dimension counted from the front, and the positions as a checked vector."""
+def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor, *others: Tensor) -> tuple[int, np.ndarray]:
+    """The dimension counted from the front, and the positions as a vector."""
     dim = normalize_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
     if index.dtype not in (_dtype.int64, _dtype.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
-    positions = kernels.checked(np.asarray(index._array, np.int64, order="C").reshape(-1), size)
-    if positions is None:
-        raise IndexError(f"{name}(): index out of range in self: dimension {dim} has size {size}")
-    return dim, positions
+    return dim, kept_positions(IndexError, index, size, dim, input, *others).reshape(-1)
 
 
-def _at(dim: int, positions: np.ndarray) -> tuple:
+def _entries(name: str, input: Tensor, dim: int, index: Tensor, *others: Tensor) -> tuple:
     """The index of these entries of a dimension."""
-    return (slice(None),) * dim + (positions,)
+    dim, positions = _check_index_vector(name, input, dim, index, *others)
+    return (slice(None),) * dim + (_in_range(IndexError, positions, input._array.shape[dim] if input.ndim else 1, dim),)
 
 
 @accepts_axis
@@ -587,7 +613,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 @named_node
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A copy of input with alpha * source[i] added at entry index[i] of a dimension."""
-    dim, positions = _check_index_vector("index_add", input, dim, index)
+    dim, positions = _check_index_vector("index_add", input, dim, index, source)
     if source.dtype is not input.dtype:
         raise RuntimeError(
             f"index_add_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}"
@@ -598,20 +624,21 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     source = source if alpha == 1 else source * alpha
     if input.dtype.is_floating_point and input.ndim:
         return apply(RowsPutFunction(positions, dim), input, source)
+    _in_range(IndexError, positions, input._array.shape[dim] if input.ndim else 1, dim)
     return input + apply(RowsAddFunction(positions, dim, input._array.shape), source)
 
 
 @named_node
 def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """A copy of input with the value at these entries of a dimension."""
-    where_ = _at(*_check_index_vector("index_fill", input, dim, index))
+    where_ = _entries("index_fill", input, dim, index)
     return apply(ScatterFunction(where_), input, as_tensor_like(value, input.dtype).expand(input._array[where_].shape))
 
 
 @named_node
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with source[i] at entry index[i] of a dimension."""
-    where_ = _at(*_check_index_vector("index_copy", input, dim, index))
+    where_ = _entries("index_copy", input, dim, index, source)
     return apply(ScatterFunction(where_), input, source)
 
 

@@ -12,6 +12,8 @@ from minigrad.creation import zeros
 from minigrad.ops.embedding import embedding as embedding_op
 from minigrad.ops.index import index_add, index_select, masked_fill
 from minigrad.ops.reduce import max as max_
+from minigrad.ops.reduce import mean
+from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.shape import narrow, reshape, unsqueeze
 
 if TYPE_CHECKING:
@@ -65,14 +67,10 @@ def embedding(
         raise RuntimeError(
             f"embedding(): expected indices of dtype int64 or int32, but got {input.dtype}: convert with .long()"
         )
-    indices = input._array.astype(np.int64, copy=False)
-    if indices.size and (indices.min() < 0 or indices.max() >= rows):
-        worst = indices.max() if indices.max() >= rows else indices.min()
-        raise IndexError(f"embedding(): index out of range in self: {worst} with {rows} rows")
     if not weight.dtype.is_floating_point:
         chosen = index_select(weight, 0, reshape(input, -1))
         return reshape(chosen, *input._array.shape, weight._array.shape[1])
-    return embedding_op(weight, indices, padding, scale_grad_by_freq)
+    return embedding_op(weight, input, padding, scale_grad_by_freq)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -190,6 +188,12 @@ def embedding_bag(
             )
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if input.ndim == 2 and offsets is None and padding_idx is None and input._array.shape[1] > 0:
+        rows = embedding(input, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+        if mode == "max":
+            return max_(rows, 1)[0]
+        rows = rows if per_sample_weights is None else rows * unsqueeze(per_sample_weights, 2)
+        return sum_(rows, 1) if mode == "sum" else mean(rows, 1)
     bags, count = _bags(input, offsets, include_last_offset)
     flat = reshape(input, -1)
     flat = narrow(flat, 0, 0, bags.size)
