@@ -75,13 +75,15 @@ MG_INLINE void NAME(conv_take_row)(REAL *row, const REAL *source, int64_t n, int
         for (; j < n; j++) row[j] = source[2 * j];
 #endif
     } else if (step == 4) {
-        for (; j + LANES <= n; j += LANES) {
-            const VECTOR *const from = (const VECTOR *)(source + 4 * j);
-            const VECTOR last = NAME(gemm_load)(source + 4 * j + 3 * LANES, LANES - 3); /* and nothing beyond */
-            const VECTOR low = NAME(conv_every_second)(from[0], from[1], 0), high = NAME(conv_every_second)(from[2], last, 0);
-            *(VECTOR *)(row + j) = NAME(conv_every_second)(low, high, 0);
+        for (; j < n; j += LANES) {
+            const int64_t reach = 4 * (conv_min(n - j, LANES) - 1) + 1; /* elements up to the last one that is taken */
+            VECTOR from[4];
+            _Pragma("GCC unroll 4") for (int u = 0; u < 4; u++)
+                from[u] = NAME(conv_masked)(NAME(conv_lanes)(0, reach - u * LANES), source + 4 * j + u * LANES);
+            const VECTOR low = NAME(conv_every_second)(from[0], from[1], 0);
+            const VECTOR high = NAME(conv_every_second)(from[2], from[3], 0);
+            NAME(gemm_store)(row + j, NAME(conv_every_second)(low, high, 0), conv_min(n - j, LANES));
         }
-        for (; j < n; j++) row[j] = source[4 * j];
     } else
         for (; j < n; j++) row[j] = source[j * step];
 }
