@@ -102,3 +102,10 @@ def test_cosine_similarity_of_vectors_whose_lengths_multiply_beyond_the_floats()
     zero, huge = mg.zeros(1, 3), mg.full((1, 3), 1e20)
     assert mg.nn.functional.cosine_similarity(zero, zero, eps=1e-30).tolist() == [0.0]
     assert mg.nn.functional.cosine_similarity(huge, huge).tolist() == [0.0]  # the length is inf, as in PyTorch
+
+
+def test_the_result_of_a_permuted_input_is_contiguous():
+    """So that .view() fits it, as in PyTorch."""
+    x = mg.randn(3, 4, 5).transpose(0, 1)
+    assert mg.nn.Linear(5, 6)(x).is_contiguous()
+    assert mg.nn.MultiheadAttention(5, 1)(x, x, x)[0].is_contiguous()

@@ -45,8 +45,8 @@ static void NAME(attention_softmax)(REAL *x, int64_t n, REAL scale, const REAL *
     ATTENTION_SIMD() for (int64_t j = 0; j < n; j++) x[j] *= share;
 }
 
-/* out and, unless it is NULL, weights (B, H, L, S), the softmax. factor: NULL or (B, H, L, S), what the weights are multiplied by
-   on their way to v. */
+/* out and, unless it is NULL, weights (B, H, L, S), the softmax. factor: NULL or (B, H, L, S), what the weights are multiplied
+   by on their way to v. */
 static void NAME(attention_forward)(const REAL *q, const REAL *k, const REAL *v, const REAL *bias, const REAL *factor,
                                     REAL *weights, REAL *out, const attention_shape *s, int threads) {
     const int64_t block = attention_rows(s), blocks = (s->L + block - 1) / block, S = s->S;
@@ -72,8 +72,8 @@ static void NAME(attention_forward)(const REAL *q, const REAL *k, const REAL *v,
     }
 }
 
-/* From g, the gradient for out, whose strides are s->out, and g_weights (B, H, L, S) or NULL, that for the weights: the gradients
-   for q, k and v, and, unless g_scores is NULL, that for the bias, (B, H, L, S). */
+/* From g, the gradient for out, whose strides are s->out, and g_weights (B, H, L, S) or NULL, that for the weights: the
+   gradients for q, k and v, and, unless g_scores is NULL, that for the bias, (B, H, L, S). */
 static void NAME(attention_backward)(const REAL *g, const REAL *g_weights, const REAL *q, const REAL *k, const REAL *v,
                                      const REAL *factor, const REAL *weights, REAL *gq, REAL *gk, REAL *gv, REAL *g_scores,
                                      const attention_shape *s, int threads) {

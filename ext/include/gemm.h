@@ -12,7 +12,7 @@
 #define GEMM_TILE_BYTES 5e5 /* the same where memory is the limit, as for a matrix by a vector */
 /* C of at most so many elements is summed in parts, where K is so many times as long as its sides: (32, 8192) @ (8192, 32) took
    368 us in tiles of C, and takes 100 in eight parts */
-#define GEMM_DEEP_SIZE 16384
+#define GEMM_DEEP_SIZE 4096
 #define GEMM_DEEP_RATIO 16
 #define GEMM_DEEP_K 512 /* the least length of a part */
 #define KERNELS "gemm_parallel_kernels.h"

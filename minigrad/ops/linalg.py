@@ -198,11 +198,6 @@ def rmatmul(input: Tensor, other: Tensor) -> Tensor:
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """input @ weight.T + bias: (..., I), (O, I), (O,) or None -> (..., O); see nn.functional.linear, which checks."""
     lead = input._array.shape[:-1]
-    order = sorted(range(len(lead)), key=lambda axis: -input._array.strides[axis])
-    if not input._array.flags.c_contiguous and input._array.transpose(*order, -1).flags.c_contiguous:
-        # rows in the order of memory, which needs no copy: (L, N, I) made of (N, L, I), as in attention
-        y = linear(permute(input, *order, -1), weight, bias)
-        return permute(y, *(order.index(axis) for axis in range(len(lead))), -1)
     rows = reshape(input, math.prod(lead), input._array.shape[-1])
     return reshape(hot_linalg.try_linear(rows, weight, bias), *lead, weight._array.shape[0])
 

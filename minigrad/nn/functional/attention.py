@@ -16,7 +16,7 @@ from minigrad.ops.attention import attention, attention_weights, causal_bias
 from minigrad.ops.index import masked_fill, repeat_interleave
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import mean
-from minigrad.ops.shape import cat, chunk, expand, permute, reshape, split, squeeze, unsqueeze
+from minigrad.ops.shape import cat, chunk, expand, permute, reshape, split, squeeze, transpose, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -179,17 +179,26 @@ def _check_heads(
     return batched
 
 
+def _linear_as_it_lies(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """linear of (L, N, I), whose rows are taken in the order of memory: that of a turned (N, L, I) needs no copy, and the result is turned
+    as well."""
+    if not x._array.flags.c_contiguous and x._array.transpose(1, 0, 2).flags.c_contiguous:
+        return transpose(linear(transpose(x, 0, 1), weight, bias), 0, 1)
+    return linear(x, weight, bias)
+
+
 def _project(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, ...]:
     """Queries, keys and values from one weight (3 E, E): in one product where they come from one tensor."""
     if query is key and key is value:
-        return chunk(linear(query, weight, bias), 3, -1)
+        return chunk(_linear_as_it_lies(query, weight, bias), 3, -1)
     size = query.shape[-1]
     if key is value:
         w_query, w_rest = split(weight, [size, 2 * size])
         b_query, b_rest = (None, None) if bias is None else split(bias, [size, 2 * size])
-        return linear(query, w_query, b_query), *chunk(linear(key, w_rest, b_rest), 2, -1)
+        return _linear_as_it_lies(query, w_query, b_query), *chunk(_linear_as_it_lies(key, w_rest, b_rest), 2, -1)
     biases = (None,) * 3 if bias is None else chunk(bias, 3)
-    return tuple(linear(x, w, b) for x, w, b in zip((query, key, value), chunk(weight, 3), biases, strict=True))
+    parts = zip((query, key, value), chunk(weight, 3), biases, strict=True)
+    return tuple(_linear_as_it_lies(x, w, b) for x, w, b in parts)
 
 
 def _into_heads(x: Tensor, heads: int) -> Tensor:
