@@ -2,7 +2,7 @@
 import numpy as np
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
 
 from minigrad._ext.memory cimport CACHED_FROM, empty
 from minigrad._ext.threads cimport plan_threads
@@ -24,18 +24,13 @@ cdef extern from "strided_copy.h" nogil:
     void mg_copy(const copy_plan *plans, int count, int64_t item, int threads)
 
 
+cdef extern from "convert.h" nogil:
+    ctypedef void (*conversion "mg_conversion")(const void *source, void *out, int64_t n, int threads) noexcept nogil
+    conversion mg_find_conversion(int source, int target)
+
+
 cdef extern from *:
     """
-    #define MG_CONVERT(FROM, TO, name)                                                                     \
-        static void name(const FROM *x, TO *out, int64_t n, int threads) {                                 \
-            _Pragma("omp parallel for simd num_threads(threads) if (parallel : threads > 1) schedule(static)") \
-            for (int64_t i = 0; i < n; i++) out[i] = (TO)x[i];                                             \
-        }
-    MG_CONVERT(double, float, mg_narrow)
-    MG_CONVERT(float, double, mg_widen)
-    MG_CONVERT(int64_t, float, mg_float_of_int)
-    MG_CONVERT(uint8_t, float, mg_float_of_byte)
-
     /* `lines` rows of matrices of `rows` rows of `line` bytes: what lies up to a diagonal, or what lies above, and zeros. */
     static void mg_triangle(char *to, const char *from, int64_t lines, int64_t rows, int64_t line, int64_t item, int lower,
                             int64_t diagonal, int threads) {
@@ -50,10 +45,6 @@ cdef extern from *:
     }
     """
     void mg_triangle(char *, const char *, int64_t, int64_t, int64_t, int64_t, bint, int64_t, int) nogil
-    void mg_narrow(const double *, float *, int64_t, int) nogil
-    void mg_widen(const float *, double *, int64_t, int) nogil
-    void mg_float_of_int(const int64_t *, float *, int64_t, int) nogil
-    void mg_float_of_byte(const uint8_t *, float *, int64_t, int) nogil
 
 
 cdef void find_bounds(cnp.ndarray x, char **first, char **last) noexcept:
@@ -195,33 +186,20 @@ def copied(cnp.ndarray x):
     return out
 
 
-cdef bint has_conversion(int source, int target) noexcept:
-    """Whether there is a kernel; a bool is a byte of 0 or 1."""
-    if target == cnp.NPY_FLOAT32:
-        return source in (cnp.NPY_FLOAT64, cnp.NPY_INT64, cnp.NPY_UINT8, cnp.NPY_BOOL)
-    return source == cnp.NPY_FLOAT32 and target == cnp.NPY_FLOAT64
-
-
 def converted(cnp.ndarray x, dtype):
     """A C-contiguous copy as another dtype (or the same), rounded as numpy does."""
     cdef int source = cnp.PyArray_TYPE(x), target = (<cnp.dtype> dtype).type_num
+    cdef conversion convert = mg_find_conversion(source, target)
     cdef int64_t n = cnp.PyArray_SIZE(x)
     cdef int threads = plan_threads(n // 2)
     cdef cnp.ndarray out
     if source == target:
         return copied(x)
-    if not cnp.PyArray_ISCARRAY_RO(x) or not has_conversion(source, target):
+    if convert == NULL or not cnp.PyArray_ISCARRAY_RO(x):
         return x.astype(dtype, order="C")
     out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), target)
     cdef const void *start = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
     with nogil:
-        if target == cnp.NPY_FLOAT64:
-            mg_widen(<const float *> start, <double *> to, n, threads)
-        elif source == cnp.NPY_FLOAT64:
-            mg_narrow(<const double *> start, <float *> to, n, threads)
-        elif source == cnp.NPY_INT64:
-            mg_float_of_int(<const int64_t *> start, <float *> to, n, threads)
-        else:
-            mg_float_of_byte(<const uint8_t *> start, <float *> to, n, threads)
+        convert(start, to, n, threads)
     return out

@@ -37,6 +37,7 @@ cdef enum Operation:
 
 cdef tuple SYMBOLS = ("+", "-", "*", "/")
 cdef tuple NAMES = ("add", "sub", "mul", "div")
+cdef tuple UFUNCS = (np.add, np.subtract, np.multiply)
 
 cdef object MOST = (1 << 63) - 1
 
@@ -292,8 +293,8 @@ def rdiv(x, y, /):
     return binary(DIV, y, x)
 
 
-def try_compare(function, x, y, /):
-    """A comparison or logic of elements by a ufunc of two operands: of tensors of one dtype and shape, or of a tensor and a Python number
+def try_ufunc(function, x, y, /):
+    """A ufunc of two operands, without a gradient: of tensors of one dtype and shape, or of a tensor and a Python number
     that its dtype takes in. None for any others, which are to be promoted and broadcast."""
     cdef TensorBase a
     cdef cnp.ndarray other

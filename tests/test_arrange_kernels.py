@@ -221,3 +221,22 @@ def test_places_of_a_mask(n):
     mask = np.random.default_rng(0).random(n) < 0.3
     np.testing.assert_array_equal(index.places(mask), np.flatnonzero(mask))
     np.testing.assert_array_equal(index.places(np.ones(n, bool)), np.arange(n))
+
+
+@pytest.mark.parametrize("source", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("target", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("n", [0, 1, 37, 50_001])
+def test_conversions_are_numpys(source, target, n):
+    x = np.random.default_rng(0).integers(-100, 100, n)
+    x = (np.abs(x) if source == "uint8" else x % 2 if source == "bool" else x).astype(source)
+    if n and source.startswith("float"):
+        x[-1] = -0.0
+        if target not in ("int64", "int32", "uint8"):
+            x[: n // 2] += np.nan if target == "bool" else 0.1
+        elif target == "uint8":
+            x = np.abs(x)
+    if n and source == "int64":
+        x[0] = 2**53 + 1
+    out = arrange.converted(x, np.dtype(target))
+    assert out.dtype == target
+    np.testing.assert_array_equal(out, x.astype(target))

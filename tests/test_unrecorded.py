@@ -166,3 +166,24 @@ def test_in_place_is_recorded_and_refused():
     base += 1.0
     row += 1.0
     np.testing.assert_array_equal(base.numpy(), [[2, 2], [1, 1]])
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul"])
+@pytest.mark.parametrize("other", ["same", "transposed", 3, -(2**62), 2**63 - 1, 0.5])
+def test_arithmetic_of_integers(torch, name, other):
+    values = np.array([[0, 1, -2], [5, 2**62, -(2**63)], [7, 7, 7]])
+    x, y = mg.tensor(values), torch.tensor(values)
+    operands = {"same": (x, y), "transposed": (x.t(), y.t())}.get(other, (other, other))
+    got, wanted = getattr(mg, name)(x, operands[0]), getattr(torch, name)(y, operands[1])
+    assert str(got.dtype).split(".")[-1] == str(wanted.dtype).split(".")[-1]
+    np.testing.assert_array_equal(got.numpy(), wanted.numpy())
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "amax", "amin"])
+@pytest.mark.parametrize("dim", [0, -1])
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_reductions_agree(rng, name, dim, keepdim):
+    x = mg.tensor(rng.standard_normal((3, 5)).astype("float32"))
+    recorded = getattr(x.clone().requires_grad_(), name)(dim, keepdim)
+    assert recorded.requires_grad
+    np.testing.assert_array_equal(getattr(x, name)(dim, keepdim).numpy(), recorded.detach().numpy())

@@ -848,7 +848,7 @@ class AddcdivFunction(Function):
 
 
 def _compare(name: str, function: np.ufunc, x: Tensor | Number, y: Tensor | Number) -> Tensor:
-    out = hot.try_compare(function, x, y)
+    out = hot.try_ufunc(function, x, y)
     if out is not None:
         return out
     x, y = _operand(x), _operand(y)

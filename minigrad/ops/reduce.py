@@ -15,7 +15,7 @@ from minigrad._ext import arrange, hot, index, scan
 from minigrad._ext import elementwise as functions
 from minigrad._ext import reduce as kernels
 from minigrad._ext import sort as sorting
-from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, from_array, try_kernel
 from minigrad._ext.loss import log_sum_exp
 from minigrad._naming import named_node
 from minigrad.ops import elementwise
@@ -100,6 +100,9 @@ def sum(
         if total is not None:
             return total
     dims = _dims(dim, input.ndim)
+    out = try_kernel(kernels.sum, input, dims, keepdim) if dtype is None else None
+    if out is not None:
+        return out
     if dtype is None and input.dtype is _dtype.bool:
         return from_array(_how_many(input._array, dims, keepdim))
     return apply(SumFunction(dims, keepdim), _accumulated(input, dtype))
@@ -143,7 +146,9 @@ def mean(
         average = hot.mean_all(x)
         if average is not None:
             return average
-    return apply(MeanFunction(_dims(dim, x.ndim), keepdim), x)
+    dims = _dims(dim, x.ndim)
+    out = try_kernel(kernels.mean, x, dims, keepdim)
+    return apply(MeanFunction(dims, keepdim), x) if out is None else out
 
 
 @accepts_axis
@@ -200,7 +205,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     axis = normalize_dim(dim, x.ndim)
     if x.ndim == 0:
         return apply(ProdFunction(0, False), reshape(x, (1,)))
-    return apply(ProdFunction(axis, keepdim), x)
+    out = try_kernel(kernels.prod, x, (axis,), keepdim)
+    return apply(ProdFunction(axis, keepdim), x) if out is None else out
 
 
 class CumsumFunction(Function):
@@ -532,7 +538,8 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """
     dims = _dims(dim, input.ndim)
     _check_not_empty(input, dims, "amax", dim not in (None, ()))
-    return apply(AmaxFunction(dims, keepdim), input)
+    out = try_kernel(kernels.amax, input, dims, keepdim)
+    return apply(AmaxFunction(dims, keepdim), input) if out is None else out
 
 
 @accepts_axis
@@ -540,7 +547,8 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The smallest value over the dimensions (none given: all). Equals share the gradient. Raises as amax does."""
     dims = _dims(dim, input.ndim)
     _check_not_empty(input, dims, "amin", dim not in (None, ()))
-    return apply(AminFunction(dims, keepdim), input)
+    out = try_kernel(kernels.amin, input, dims, keepdim)
+    return apply(AminFunction(dims, keepdim), input) if out is None else out
 
 
 @accepts_axis
