@@ -88,7 +88,7 @@ def relu(input: Tensor) -> Tensor:
     return clamp(input, min=0)
 
 
-relu_ = in_place(relu, kernels.relu_)
+relu_: Callable[..., Tensor] = in_place(relu, kernels.relu_)
 
 
 class LeakyReluFunction(Function):
