@@ -311,6 +311,15 @@ op(
     integers(10000, 64, 32),
     control=lambda w, i: w[i],
 )
+for mode in ("sum", "mean", "max"):
+    op("index", f"embedding_bag {mode}", lambda L, w, i, mode=mode: L.nn.functional.embedding_bag(i, w, mode=mode), normal(10000, 64),
+       integers(10000, 64, 16))  # fmt: skip
+op("index", "bincount", lambda L, i: L.bincount(i), integers(100, 100000), backward=False)
+op("index", "diag of a vector", lambda L, x: L.diag(x), normal(512))
+op("index", "diag of a matrix", lambda L, x: L.diag(x), normal(512, 512))
+op("index", "x[mask] = 0", lambda L, x, m: x.__setitem__(m, 0.0), normal(*MATRIX), mask(*MATRIX), backward=False)
+op("index", "x[i, j] = y", lambda L, x, i, j, y: x.__setitem__((i, j), y), normal(*MATRIX), integers(256, 256), integers(256, 256),
+   normal(256), backward=False)  # fmt: skip
 op("index", "one_hot", lambda L, i: L.nn.functional.one_hot(i, 100), integers(100, 4096), backward=False)
 op("index", "gather", lambda L, x, i: x.gather(1, i), normal(*MATRIX), integers(1024, 256, 256))
 op("index", "scatter", lambda L, x, i, y: x.scatter(1, i, y), normal(*MATRIX), integers(1024, 256, 256), normal(256, 256))
@@ -348,6 +357,7 @@ op(
 )
 op("shape", "permute NCHW to NHWC and copy", lambda L, x: x.permute(0, 2, 3, 1).contiguous(), normal(16, 64, 28, 28))
 op("shape", "flip", lambda L, x: L.flip(x, (1,)), normal(*MATRIX))
+op("shape", "stack of 32 rows", lambda L, x: L.stack(list(x.unbind(0))), normal(32, 256))
 op("shape", "roll", lambda L, x: L.roll(x, 3, 1), normal(*MATRIX))
 op("shape", "repeat", lambda L, x: x.repeat(2, 2), normal(*MATRIX))
 op("shape", "chunk and join", lambda L, x: L.cat(x.chunk(4, 1)[::-1], 1), normal(*MATRIX))

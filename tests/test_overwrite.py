@@ -108,3 +108,36 @@ def test_bits_do_not_depend_on_threads():
     finally:
         threads.set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+INDICES = [
+    lambda: (mg.tensor([0, 2]),), lambda: (mg.tensor([0, 2]), mg.tensor([1, 1])), lambda: mg.tensor([True, False, True]),
+    lambda: (slice(None), mg.tensor([0, -1])), lambda: (1, slice(None), mg.tensor([0, 2])), lambda: mg.arange(60).reshape(3, 4, 5) > 7,
+    lambda: (mg.tensor([0, 1]), slice(None), mg.tensor([0, 2])), lambda: (Ellipsis, mg.tensor([1])), lambda: (mg.tensor([3]),),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_assignments_by_index_are_those_of_a_graph(index, dtype):
+    for value in (
+        3,
+        1.5,
+        True,
+        "2",
+        mg.ones(()),
+        mg.ones(1, 1, 1, 1),
+        mg.ones(1, 7),
+        *draw(dtype, (), (5,), (4, 2), (2, 4), (2,), (4, 1)),
+    ):
+        [x] = draw(dtype, (3, 4, 5))
+        recorded = x.clone().double().requires_grad_() * 1
+        try:
+            recorded[index()] = value.double() if isinstance(value, mg.Tensor) else value
+        except (IndexError, RuntimeError, TypeError) as error:
+            with pytest.raises(type(error)):
+                x[index()] = value
+            continue
+        x[index()] = value
+        expected = recorded.detach().numpy().astype(dtype)
+        np.testing.assert_array_equal(x.numpy(), expected)

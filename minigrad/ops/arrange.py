@@ -13,12 +13,13 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import eq, result_type, where
-from minigrad.ops.index import IndexAddFunction, IndexPutFunction, gather, index_select, nonzero
+from minigrad.ops.index import IndexAddFunction, gather, index_select, nonzero
 from minigrad.ops.inplace import copy_
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import norm, sort
 from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.shape import (
+    DiagonalScatterFunction,
     alias,
     broadcast_shapes,
     cast,
@@ -217,11 +218,10 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     if dim1 == dim2:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     n = input._array.shape[-1] + abs(offset)
-    out = input.new_zeros((*input._array.shape[:-1], n, n))
-    index = np.arange(input._array.shape[-1])
-    at = (Ellipsis, index + max(-offset, 0), index + max(offset, 0))
-    planes = apply(IndexPutFunction(at), out, input)
-    return movedim(planes, (-2, -1), (dim1, dim2))
+    shape = list(input._array.shape[:-1])
+    for dim in sorted((dim1, dim2)):
+        shape.insert(dim, n)
+    return apply(DiagonalScatterFunction((offset, dim1, dim2), tuple(shape)), input)
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
@@ -485,14 +485,14 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: _dtype.dtype | N
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number 0, 1, ... occurs in a vector of non-negative integers, or the sums of their weights."""
-    if input.ndim != 1 or input.dtype.is_floating_point or (input._array < 0).any():
+    if input.ndim != 1 or input.dtype.is_floating_point or (input._array.size and input._array.min() < 0):
         if input.dtype.is_floating_point:
             raise NotImplementedError(f"bincount is not implemented for {input.dtype}: convert it with .long()")
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is None:
-        return from_array(np.bincount(input._array, minlength=minlength).astype(np.int64))
+        return from_array(np.bincount(input._array, minlength=minlength).astype(np.int64, copy=False))
     if weights._array.shape != input._array.shape:
         raise RuntimeError(
             f"weights should be 1-d and have the same length as input, but got {list(weights._array.shape)} for "

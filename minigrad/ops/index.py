@@ -11,6 +11,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import index as kernels
 from minigrad._ext.arrange import copied, copy_into, fill_with
+from minigrad._ext.elementwise import masked_fill_ as masked_fill_kernel
 from minigrad._ext.engine import Function, TensorBase, apply, constant_of, from_array
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
@@ -368,7 +369,8 @@ def _assigned(input: Tensor, index: tuple, value: object) -> bool:
         return False
     target = input._array[index if Ellipsis in index else (*index, Ellipsis)]
     if type(values) is not np.ndarray:
-        fill_with(target, values)
+        with np.errstate(over="ignore"):
+            fill_with(target, values)
     elif values.dtype is target.dtype and values.shape == target.shape:
         copy_into(target, values)
     else:
@@ -377,10 +379,33 @@ def _assigned(input: Tensor, index: tuple, value: object) -> bool:
     return True
 
 
+def _assigned_at(input: Tensor, index: tuple, value: object) -> bool:
+    """_assigned for an index with arrays in it, and without integers, which would be arrays to numpy."""
+    values = constant_of(value)
+    if values is None or not input._is_plain() or any(isinstance(item, int) for item in index):
+        return False
+    array = input._array
+    if type(values) is np.ndarray:
+        if values.dtype is not array.dtype or np.may_share_memory(values, array):
+            return False
+    elif array.dtype.kind != "f" and type(values) is not int:
+        return False
+    elif len(index) == 1 and masked_fill_kernel(array, index[0], values):
+        input._bump_version()
+        return True
+    try:
+        with np.errstate(over="ignore"):
+            array[index] = values
+    except (ValueError, IndexError, OverflowError, TypeError):  # the general way says what is wrong with it, or does it
+        return False
+    input._bump_version()
+    return True
+
+
 def setitem(input: Tensor, index: object, value: object) -> None:
     """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
     index, basic = _normalize_index(input, index)
-    if basic and _assigned(input, index, value):
+    if (_assigned if basic else _assigned_at)(input, index, value):
         return
     if isinstance(value, (str, bytes)) or value is None:
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor")

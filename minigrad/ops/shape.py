@@ -471,7 +471,26 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
                 f"{list(x._array.shape)} at entry {i}"
             )
     dim = normalize_dim(dim, tensors[0].ndim + 1)
-    return cat([unsqueeze(x, dim) for x in tensors], dim)
+    if any(x.dtype is not tensors[0].dtype for x in tensors):
+        dtype = _dtype.result_dtype([(x.dtype, x.ndim) for x in tensors], [])
+        tensors = [cast(x, dtype) for x in tensors]
+    return apply(StackFunction(dim), *tensors)
+
+
+class StackFunction(Function):
+    """Arrays of one shape and dtype along a new dimension."""
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, *arrays):
+        shape, at = arrays[0].shape, (slice(None),) * self.dim + (None,)
+        out = memory.empty_array((*shape[: self.dim], len(arrays), *shape[self.dim :]), arrays[0].dtype)
+        kernels.join(out, tuple([a[at] for a in arrays]), self.dim)
+        return out
+
+    def backward(self, g):
+        return tuple(_slice_dim(g, self.dim, i) if wanted else None for i, wanted in enumerate(self.needs_input_grad))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -664,6 +683,16 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(squeeze(part, dim) for part in split(input, 1, dim))
 
 
+def _diagonal_of(x: np.ndarray, offset: int, dim1: int, dim2: int) -> np.ndarray:
+    """A view of a diagonal of two dimensions, as the last dimension."""
+    planes = np.moveaxis(x, (dim1, dim2), (-2, -1))
+    rows, columns = planes.shape[-2:]
+    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    step = planes.strides[-2] + planes.strides[-1]
+    corner = planes[..., max(-offset, 0) :, max(offset, 0) :]
+    return np.lib.stride_tricks.as_strided(corner, (*planes.shape[:-2], n), (*planes.strides[:-2], step))
+
+
 class DiagonalFunction(Function):
     returns_view = True
 
@@ -672,13 +701,7 @@ class DiagonalFunction(Function):
 
     def forward(self, x):
         self.source = x.shape
-        offset, dim1, dim2 = self.where
-        planes = np.moveaxis(x, (dim1, dim2), (-2, -1))
-        rows, columns = planes.shape[-2:]
-        n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-        step = planes.strides[-2] + planes.strides[-1]
-        corner = planes[..., max(-offset, 0) :, max(offset, 0) :]
-        return np.lib.stride_tricks.as_strided(corner, (*planes.shape[:-2], n), (*planes.strides[:-2], step))
+        return _diagonal_of(x, *self.where)
 
     def backward(self, g):
         return apply(DiagonalScatterFunction(self.where, self.source), g)
@@ -693,10 +716,8 @@ class DiagonalScatterFunction(Function):
         self.where, self.shape = where, shape
 
     def forward(self, x):
-        y = np.zeros(self.shape, x.dtype)
-        offset, dim1, dim2 = self.where
-        n = np.arange(x.shape[-1])
-        np.moveaxis(y, (dim1, dim2), (-2, -1))[..., n + max(-offset, 0), n + max(offset, 0)] = x
+        y = memory.zeros_array(self.shape, x.dtype)
+        kernels.copy_into(_diagonal_of(y, *self.where), x)
         return y
 
     def backward(self, g):
@@ -729,7 +750,8 @@ class FlipFunction(Function):
         self.dims = dims
 
     def forward(self, x):
-        return kernels.copied(np.flip(x, self.dims))
+        backwards = slice(None, None, -1)
+        return kernels.copied(x[tuple([backwards if d in self.dims else slice(None) for d in range(x.ndim)])] if x.ndim else x)
 
     def backward(self, g):
         return apply(FlipFunction(self.dims), g)
