@@ -391,6 +391,15 @@ for name, shape, arguments in (
 ):
     op("matmul", name, lambda L, q, k, v, a=arguments: L.nn.functional.scaled_dot_product_attention(q, k, v, **a),
        normal(*shape), normal(*shape), normal(*shape))  # fmt: skip
+op(
+    "matmul",
+    "matmul of 32x8192 by 8192x32",
+    lambda L, x, y: x @ y,
+    normal(32, 8192),
+    normal(8192, 32),
+    flops=2.0 * 32 * 32 * 8192,
+)
+op("matmul", "matmul of 1000 pairs of 4x4", lambda L, x, y: x @ y, normal(1000, 4, 4), normal(1000, 4, 4))
 op("matmul", "matmul of transposed 512", lambda L, x, y: x.t() @ y, normal(512, 512), normal(512, 512), flops=2.0 * 512**3)
 op("matmul", "mv 1024", lambda L, x, y: L.mv(x, y), normal(1024, 1024), normal(1024), flops=2.0 * 1024**2)
 op("matmul", "dot", lambda L, x, y: L.dot(x, y), normal(65536), normal(65536))
