@@ -387,32 +387,40 @@ static void NAME(log_sum_exp)(const REAL *x, REAL *out, int64_t rows, int64_t n,
 /* ---- multi-label margin --------------------------------------------------------------------------------------------------- */
 
 /* losses[n] = the sum of max(0, 1 - x[n, t] + x[n, i]) / C over the targets t before the row's first negative one and the classes i that
-   are not among them, slopes (N, C) its derivatives; others (N, C) is scratch. */
-static void NAME(multilabel_margin)(const REAL *x, const int64_t *target, REAL *others, REAL *losses, REAL *slopes, int64_t N,
+   are not among them, slopes (N, C) its derivatives; scratch (N, 3, C). The scores of those classes lie side by side, filled up to whole
+   vectors with ones that count for nothing. */
+static void NAME(multilabel_margin)(const REAL *x, const int64_t *target, REAL *scratch, REAL *losses, REAL *slopes, int64_t N,
                                     int64_t C, int threads) {
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
     for (int64_t n = 0; n < N; n++) {
         const REAL *row = x + n * C;
         const int64_t *t = target + n * C;
-        REAL *other = others + n * C, *slope = slopes + n * C;
+        REAL *others = scratch + n * 3 * C, *counts = others + C, *is_target = counts + C, *slope = slopes + n * C;
+        int64_t m = 0, end = 0;
         double total = 0;
-        for (int64_t i = 0; i < C; i++) { other[i] = 1; slope[i] = 0; }
-        for (int64_t j = 0; j < C && t[j] >= 0; j++) other[t[j]] = 0;
-        for (int64_t j = 0; j < C && t[j] >= 0; j++) {
+        for (int64_t i = 0; i < C; i++) slope[i] = is_target[i] = counts[i] = 0;
+        for (; end < C && t[end] >= 0; end++) is_target[t[end]] = 1;
+        for (int64_t i = 0; i < C; i++) {
+            others[m] = row[i];
+            m += is_target[i] == 0;
+        }
+        const int64_t filled = (m + LANES - 1) / LANES * LANES, whole = filled < C ? filled : C;
+        for (int64_t i = m; i < whole; i++) others[i] = -(REAL)INFINITY;
+        for (int64_t j = 0; j < end; j++) {
             const REAL rest = 1 - row[t[j]];
             REAL sum = 0, count = 0;
             _Pragma("omp simd reduction(+ : sum, count)")
-            for (int64_t i = 0; i < C; i++) {
-                const REAL z = rest + row[i], one = (z > 0) & (other[i] > 0) ? 1 : 0;
-                sum += one > 0 ? z : 0;
+            for (int64_t i = 0; i < whole; i++) {
+                const REAL z = rest + others[i], one = z > 0 ? 1 : 0;
+                sum += z > 0 ? z : 0;
                 count += one;
-                slope[i] += one;
+                counts[i] += one;
             }
             total += sum;
             slope[t[j]] -= count;
         }
         losses[n] = (REAL)(total / (double)C);
-        for (int64_t i = 0; i < C; i++) slope[i] /= (REAL)C;
+        for (int64_t i = 0, other = 0; i < C; i++) slope[i] = (is_target[i] != 0 ? slope[i] : counts[other++]) / (REAL)C;
     }
 }
 
