@@ -22,7 +22,7 @@ typedef struct {
 
 #define POOL_SLACK 16           /* at least the LANES of any instruction set */
 #define POOL_COLUMNS 1024       /* outputs of a row that are computed at once: bounds the scratch */
-#define POOL_LARGE 32           /* elements of a window that repay a maximum in vectors, whose lanes are compared at the end */
+#define POOL_LARGE 32           /* columns of a window that repay a maximum in vectors, whose lanes are compared at the end */
 #define POOL_BLOCK 8192         /* elements, about, in a block: the unit of work that threads share out */
 
 static inline int64_t pool_min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -50,34 +50,29 @@ static inline int pool_is_2x2(const pool_axis *axes) {
 
 /* Columns that POOL_COLUMNS outputs of a row can reach, with room for whole vectors at the end. */
 static inline int64_t pool_reach(const pool_axis *axis) {
+    if (axis->stride == 0) return axis->size + POOL_SLACK;
     const int64_t count = pool_min(axis->out, POOL_COLUMNS) + POOL_SLACK;
     return (count - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1 + 2 * POOL_SLACK;
 }
 
-/* Whether max pooling takes the columns first: where windows follow no rule or move by more than 2, so that a vector of neighbouring
-   outputs would be gathered, and are narrow. (28x28 to 7x7: 1.6 ms by vectors of outputs, 0.65 by columns.) */
-static inline int pool_by_columns(const pool_axis *axes) {
-    return (axes[2].stride == 0 || axes[2].stride > 2) && axes[2].kernel < POOL_LARGE;
+/* Whether max pooling takes windows one by one, a row of each in vectors: where they are wide, and few or far from each
+   other. */
+static inline int pool_by_windows(const pool_axis *axis) {
+    const int close = axis->stride == 1 || axis->stride == 2;
+    return axis->dilation == 1 && axis->kernel >= POOL_LARGE && (!close || axis->out <= 2);
 }
 
-/* Whether it takes windows one by one rather than a vector of outputs at once: where they are wide, and where rows of outputs are so
-   short that most of a vector would be idle. */
-static inline int pool_by_windows(const pool_axis *axes) {
-    return axes[2].stride == 0 || axes[2].out <= (axes[2].stride > 2 ? 6 : 2);
-}
+/* `size` REALs and a gap behind them, so that no two threads' scratch shares a cache line, nor two neighbouring lines, which
+   are fetched together: 3x3 with a stride of 2 took 1340 us in two threads without the gap, and 750 with it. */
+static inline int64_t pool_apart(int64_t size) { return (size + 255) / 128 * 128; }
 
-/* REALs of scratch for each thread (an even number, so that pointers at the start are aligned): for max pooling the maxima of the
-   columns and where they are, or a pointer, an index and a copy of each row of the window, and a copy of a piece of a row of the
-   outputs. */
+/* REALs of scratch for each thread: for max pooling the maxima of the columns and where they are. */
 static inline int64_t pool_max_scratch(const pool_axis *axes) {
-    if (pool_by_columns(axes)) return 2 * (axes[2].size + POOL_SLACK);
-    if (pool_by_windows(axes) || pool_is_2x2(axes)) return 0;
-    const int64_t rows = axes[0].kernel * axes[1].kernel;
-    return (rows * (4 + pool_reach(&axes[2])) + 2 * (POOL_COLUMNS + POOL_SLACK) + 1) / 2 * 2;
+    return pool_by_windows(&axes[2]) || pool_is_2x2(axes) ? 0 : pool_apart(2 * pool_reach(&axes[2]));
 }
 
-/* The windows first <= o < *end of an axis that hold element i, moved on from those of i - 1; whether they differ from them (those of
-   element 0 always do). */
+/* The windows first <= o < *end of an axis that hold element i, moved on from those of i - 1; whether they differ from them
+   (those of element 0 always do). */
 static inline int pool_holders(const pool_axis *axis, int64_t i, int64_t *first, int64_t *end) {
     const int64_t old_first = *first, old_end = *end;
     while (*first < axis->out && axis->stop[*first] <= i) ++*first;
@@ -88,10 +83,11 @@ static inline int pool_holders(const pool_axis *axis, int64_t i, int64_t *first,
 /* REALs for the sums of a row of gradients, and zeros behind it as far as vectors over the padded row may read. */
 static inline int64_t pool_avg_sums(const pool_axis *axis) { return axis->out + axis->size + axis->padding + 2 * POOL_SLACK; }
 
-/* For average pooling the divisors of a row of outputs, one row of the input with its padding, and backward such sums before it. */
+/* For average pooling the divisors of a row of outputs, one row of the input with its padding, and backward such sums before
+   it. */
 static inline int64_t pool_avg_scratch(const pool_axis *axes) {
-    return axes[2].size + 2 * axes[2].padding + axes[2].kernel + axes[2].out * axes[2].stride + 3 * POOL_SLACK + axes[2].out
-           + pool_avg_sums(&axes[2]);
+    const int64_t row = axes[2].size + 2 * axes[2].padding + axes[2].kernel + axes[2].out * axes[2].stride + 3 * POOL_SLACK;
+    return pool_apart(row + axes[2].out + pool_avg_sums(&axes[2]));
 }
 
 #define KERNELS "pool_kernels.h"

@@ -66,54 +66,6 @@ MG_INLINE void NAME(max_step)(VECTOR v, IVECTOR index, VECTOR *m, IVECTOR *k) {
     *k = (replace & index) | (~replace & *k);
 }
 
-/* The maxima of `count` (a multiple of LANES) neighbouring outputs of one row. rows[r] points at the element of the first
-   output's tap 0 in the r-th row of the window (which may be padding, -inf) and at[r] is its flat index in the plane; first +
-   start[c] is the flat index of the first tap of output c that is not padding. */
-MG_INLINE void NAME(max_columns)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s,
-                                 int64_t dilation, int64_t first, const int32_t *start, int64_t count, REAL *y,
-                                 int32_t *index) {
-    const IVECTOR lanes = (IVECTOR){POOL_LANES} * (MG_INT)s;
-    for (int64_t c = 0; c < count; c += LANES) {
-        VECTOR m = POOL_SPREAD(-(REAL)INFINITY);
-        IVECTOR k = NAME(pool_load_index)(start + c) + (MG_INT)first;
-        for (int r = 0; r < n_rows; r++) {
-            const REAL *p = rows[r] + c * s;
-            const IVECTOR base = lanes + (MG_INT)(at[r] + c * s);
-            if (s == 2 && kernel == 2 && dilation == 1) { /* the two taps share their loads */
-                const VECTOR a = POOL_LOAD(p), b = POOL_LOAD(p + LANES);
-                NAME(max_step)(__builtin_shuffle(a, b, (IVECTOR){POOL_EVEN}), base, &m, &k);
-                NAME(max_step)(__builtin_shuffle(a, b, (IVECTOR){POOL_ODD}), base + 1, &m, &k);
-                continue;
-            }
-#pragma GCC unroll 3
-            for (int64_t j = 0; j < kernel; j++)
-                NAME(max_step)(NAME(pool_load)(p + j * dilation, s), base + (MG_INT)(j * dilation), &m, &k);
-        }
-        POOL_STORE(y + c, m);
-        for (int l = 0; l < LANES; l++) index[c + l] = (int32_t)k[l];
-    }
-}
-
-/* max_columns with the common shapes as compile-time constants. */
-static void NAME(max_columns_any)(const REAL *const *rows, const int64_t *at, int n_rows, int64_t kernel, int64_t s,
-                                  int64_t dilation, int64_t first, const int32_t *start, int64_t count, REAL *y,
-                                  int32_t *index) {
-    if (n_rows == 2 && kernel == 2 && s == 2 && dilation == 1)
-        NAME(max_columns)(rows, at, 2, 2, 2, 1, first, start, count, y, index);
-    else if (n_rows == 3 && kernel == 3 && s == 2 && dilation == 1)
-        NAME(max_columns)(rows, at, 3, 3, 2, 1, first, start, count, y, index);
-    else if (n_rows == 2 && kernel == 3 && s == 2 && dilation == 1)
-        NAME(max_columns)(rows, at, 2, 3, 2, 1, first, start, count, y, index);
-    else if (n_rows == 3 && kernel == 3 && s == 1 && dilation == 1)
-        NAME(max_columns)(rows, at, 3, 3, 1, 1, first, start, count, y, index);
-    else if (s == 1)
-        NAME(max_columns)(rows, at, n_rows, kernel, 1, dilation, first, start, count, y, index);
-    else if (s == 2)
-        NAME(max_columns)(rows, at, n_rows, kernel, 2, dilation, first, start, count, y, index);
-    else
-        NAME(max_columns)(rows, at, n_rows, kernel, s, dilation, first, start, count, y, index);
-}
-
 /* The maximum (m, k) of one large window of a plane x, a row of the window in one or more vectors: each lane walks its share in
    order, so that the lanes together know the first of equal maxima and the last NaN. */
 static void NAME(max_large_window)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh,
@@ -148,108 +100,142 @@ static void NAME(max_large_window)(const REAL *x, const REAL *x_end, const pool_
     }
 }
 
-/* One row of outputs (od, oh) of a plane x, window by window: for windows without a rule, and for few large ones. */
+/* One row of outputs (od, oh) of a plane x, window by window: for few large windows. */
 static void NAME(max_row_windows)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
                                   int32_t *index) {
-    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
-    const int64_t rows = pool_taps(ad, od) * pool_taps(ah, oh);
-    for (int64_t ow = 0; ow < aw->out; ow++) {
-        REAL m = -(REAL)INFINITY;
-        int64_t k = (ad->start[od] * ah->size + ah->start[oh]) * aw->size + aw->start[ow];
-        if (aw->dilation == 1 && rows * (aw->stop[ow] - aw->start[ow]) >= POOL_LARGE)
-            NAME(max_large_window)(x, x_end, axes, od, oh, ow, &m, &k);
-        else
-            for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
-                for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
-                    const int64_t row = (d * ah->size + h) * aw->size;
-                    for (int64_t w = row + aw->start[ow]; w < row + aw->stop[ow]; w += aw->dilation) {
-                        const REAL v = x[w];
-                        if (v > m || v != v) { m = v; k = w; }
-                    }
-                }
+    for (int64_t ow = 0; ow < axes[2].out; ow++) {
+        REAL m;
+        int64_t k = (axes[0].start[od] * axes[1].size + axes[1].start[oh]) * axes[2].size + axes[2].start[ow];
+        NAME(max_large_window)(x, x_end, axes, od, oh, ow, &m, &k);
         y[ow] = m;
         index[ow] = (int32_t)k;
     }
 }
 
-/* One row of outputs (od, oh) of a plane x: first the maximum of each column over the rows of the windows, in vectors, then of the
-   columns of each window: of equal ones that with the lower index, of NaNs that with the higher. */
-static void NAME(max_row_columns)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
-                                  int32_t *index, REAL *scratch) {
-    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
-    const int64_t W = aw->size, first = (ad->start[od] * ah->size + ah->start[oh]) * W;
-    REAL *best = scratch;
-    MG_INT *where = (MG_INT *)(scratch + POOL_ROUND_UP(W));
-    for (int64_t w = 0; w < W; w += LANES) {
-        const IVECTOR lanes = (IVECTOR){POOL_LANES} + (MG_INT)w;
-        VECTOR m = POOL_SPREAD(-(REAL)INFINITY);
-        IVECTOR k = lanes + (MG_INT)first;
-        for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
-            for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation) {
-                const int64_t row = (d * ah->size + h) * W;
-                VECTOR v = m;
-                if (x_end - (x + row + w) >= LANES) v = POOL_LOAD(x + row + w);
-                else memcpy(&v, x + row + w, (W - w) * sizeof(REAL));
-                NAME(max_step)(v, lanes + (MG_INT)row, &m, &k);
-            }
-        POOL_STORE(best + w, m);
-        *(IVECTOR *)(where + w) = k;
+/* The maximum of each of LANES columns of a plane over planes x rows elements, and its flat index; `at` is that of the first
+   column's first element, apart and step lie between neighbouring planes' and rows'. Only a part of the last vector may be
+   readable: so many lanes. */
+MG_INLINE void NAME(max_of_columns)(const REAL *x, int64_t at, int64_t planes, int64_t apart, int64_t rows, int64_t step,
+                                    int64_t part, VECTOR *m, IVECTOR *k) {
+    *k = (IVECTOR){POOL_LANES} + (MG_INT)at;
+    *m = POOL_SPREAD(-(REAL)INFINITY);
+    for (int64_t d = 0; d < planes; d++) {
+        const REAL *p = x + at + d * apart;
+        IVECTOR index = (IVECTOR){POOL_LANES} + (MG_INT)(at + d * apart);
+#pragma GCC unroll 3
+        for (int64_t r = 0; r < rows; r++, p += step, index += (MG_INT)step) {
+            VECTOR v = *m;
+            if (part == LANES) v = POOL_LOAD(p);
+            else memcpy(&v, p, part * sizeof(REAL));
+            NAME(max_step)(v, index, m, k);
+        }
     }
-    for (int64_t ow = 0; ow < aw->out; ow++) {
-        int64_t held = aw->start[ow];
-        for (int64_t w = held + aw->dilation; w < aw->stop[ow]; w += aw->dilation) { /* a branch would be guessed wrong */
+}
+
+/* The maximum of each of the columns from .. to - 1 of a plane x over the rows of the windows (od, oh), and its flat index.
+   Whole vectors are written. */
+static void NAME(max_columns)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, int64_t from,
+                              int64_t to, REAL *best, MG_INT *where) {
+    const pool_axis *ad = &axes[0], *ah = &axes[1];
+    const int64_t W = axes[2].size, planes = pool_taps(ad, od), rows = pool_taps(ah, oh);
+    const int64_t apart = ad->dilation * ah->size * W, step = ah->dilation * W;
+    const int64_t first = (ad->start[od] * ah->size + ah->start[oh]) * W;
+    const int64_t readable = x_end - (x + first + (planes - 1) * apart + (rows - 1) * step); /* elements of the last row on */
+    VECTOR m;
+    IVECTOR k;
+    for (int64_t w = from; w < to; w += LANES) {
+        const int64_t at = first + w;
+        if (w + LANES > readable) NAME(max_of_columns)(x, at, planes, apart, rows, step, to - w, &m, &k);
+        else if (planes == 1 && rows == 3) NAME(max_of_columns)(x, at, 1, apart, 3, step, LANES, &m, &k);
+        else NAME(max_of_columns)(x, at, planes, apart, rows, step, LANES, &m, &k);
+        POOL_STORE(best + w - from, m);
+        *(IVECTOR *)(where + w - from) = k;
+    }
+}
+
+/* The maximum (y, index) of n windows whose columns are best and where. first: the elements of each window. */
+static void NAME(join_columns_apart)(const REAL *best, const MG_INT *where, int64_t n, int64_t dilation, const int32_t *start,
+                                     const int32_t *stop, REAL *y, int32_t *index) {
+    for (int64_t o = 0; o < n; o++) {
+        int64_t held = start[o];
+        for (int64_t w = held + dilation; w < stop[o]; w += dilation) { /* a branch would be guessed wrong */
             const REAL v = best[w], m = best[held];
             const int later = where[w] > where[held];
             const int better = (v > m) | ((v == m) & !later) | ((v != v) & ((m == m) | later));
             held += (w - held) & -(int64_t)better;
         }
-        y[ow] = best[held];
-        index[ow] = (int32_t)where[held];
+        y[o] = best[held];
+        index[o] = (int32_t)where[held];
     }
 }
 
-/* One row of outputs (od, oh) of a plane x, in vectors. A row of the input is read where it lies if every tap is inside it and
-   whole vectors end before x_end, else from a copy with -inf around it. Whole vectors are also written, past the end of the row
-   (the next row then overwrites them) but not past y_end, the end of the thread's block. */
-static void NAME(max_row_vectors)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
+/* The same for windows that move by s, 1 or 2, and begin with best[0]: a vector of them at once. Where one_row is set column
+   c of best has the index first + c. What a vector writes past the end of the row the next row overwrites; it never reaches
+   y_end, the end of the thread's block. */
+MG_INLINE void NAME(join_columns)(const REAL *best, const MG_INT *where, int one_row, int64_t first, int64_t n, int64_t kernel,
+                                  int64_t dilation, int64_t s, REAL *y, const REAL *y_end, int32_t *index) {
+    const IVECTOR lanes = (IVECTOR){POOL_LANES} * (MG_INT)s + (MG_INT)first;
+    for (int64_t c = 0; c < n; c += LANES) {
+        VECTOR m = NAME(pool_load)(best + c * s, s);
+        IVECTOR k = lanes + (MG_INT)(c * s);
+        if (!one_row) k = (IVECTOR)NAME(pool_load)((const REAL *)(where + c * s), s);
+#pragma GCC unroll 3
+        for (int64_t j = dilation; j < kernel * dilation; j += dilation) {
+            const VECTOR v = NAME(pool_load)(best + c * s + j, s);
+            if (one_row) { NAME(max_step)(v, lanes + (MG_INT)(c * s + j), &m, &k); continue; }
+            const IVECTOR at = (IVECTOR)NAME(pool_load)((const REAL *)(where + c * s + j), s), later = at > k;
+            const IVECTOR replace = (v > m) | ((v == m) & ~later) | ((v != v) & ((m == m) | later));
+            m = POOL_SELECT(replace, v, m);
+            k = (replace & at) | (~replace & k);
+        }
+        if (y_end - (y + c) >= LANES) {
+            POOL_STORE(y + c, m);
+            for (int l = 0; l < LANES; l++) index[c + l] = (int32_t)k[l];
+        } else
+            for (int l = 0; l < n - c; l++) { y[c + l] = m[l]; index[c + l] = (int32_t)k[l]; }
+    }
+}
+
+/* join_columns with the common shapes as compile-time constants. */
+MG_INLINE void NAME(join_columns_any)(const REAL *best, const MG_INT *where, int one_row, int64_t first, int64_t n,
+                                      const pool_axis *axis, REAL *y, const REAL *y_end, int32_t *index) {
+    if (axis->stride == 1)
+        NAME(join_columns)(best, where, one_row, first, n, axis->kernel, axis->dilation, 1, y, y_end, index);
+    else if (axis->kernel == 3 && axis->dilation == 1)
+        NAME(join_columns)(best, where, one_row, first, n, 3, 1, 2, y, y_end, index);
+    else
+        NAME(join_columns)(best, where, one_row, first, n, axis->kernel, axis->dilation, 2, y, y_end, index);
+}
+
+/* One row of outputs (od, oh) of a plane x: first the maximum of each column over the rows of the windows, in vectors, then
+   of the columns of each window: of equal ones that with the lower index, of NaNs that with the higher. Columns in the
+   padding are -inf, with an index that is the higher one. */
+static void NAME(max_row_columns)(const REAL *x, const REAL *x_end, const pool_axis *axes, int64_t od, int64_t oh, REAL *y,
                                   const REAL *y_end, int32_t *index, REAL *scratch) {
-    const pool_axis *ad = &axes[0], *ah = &axes[1], *aw = &axes[2];
-    const int64_t s = aw->stride, taps = (aw->kernel - 1) * aw->dilation, reach = pool_reach(aw);
-    const int64_t most_rows = ad->kernel * ah->kernel;
-    const int n_rows = (int)(pool_taps(ad, od) * pool_taps(ah, oh));
-    const REAL **rows = (const REAL **)scratch;
-    int64_t *at = (int64_t *)(rows + most_rows);
-    REAL *copies = (REAL *)(at + most_rows), *y_copy = copies + most_rows * reach;
-    int32_t *index_copy = (int32_t *)(y_copy + POOL_COLUMNS + POOL_SLACK);
-    const int64_t first = (ad->start[od] * ah->size + ah->start[oh]) * aw->size;
+    const pool_axis *aw = &axes[2];
+    const int64_t s = aw->stride, first = (axes[0].start[od] * axes[1].size + axes[1].start[oh]) * aw->size;
+    const int one_row = pool_taps(&axes[0], od) * pool_taps(&axes[1], oh) == 1;
+    REAL *best = scratch;
+    MG_INT *where = (MG_INT *)(scratch + pool_reach(aw));
     for (int64_t c0 = 0; c0 < aw->out; c0 += POOL_COLUMNS) {
-        const int64_t n = pool_min(POOL_COLUMNS, aw->out - c0), count = POOL_ROUND_UP(n);
-        const int64_t left = c0 * s - aw->padding, right = left + (n - 1) * s + taps;        /* first and last tap's columns */
-        const int64_t extent = (count - 1) * s + taps + 2 * LANES;             /* what the loads below may touch */
-        int r = 0;
-        for (int64_t d = ad->start[od]; d < ad->stop[od]; d += ad->dilation)
-            for (int64_t h = ah->start[oh]; h < ah->stop[oh]; h += ah->dilation, r++) {
-                const int64_t row = (d * ah->size + h) * aw->size;
-                at[r] = row + left;
-                if (left >= 0 && right < aw->size && x_end - (x + row + left) >= extent) {
-                    rows[r] = x + row + left;
-                    continue;
-                }
-                REAL *copy = copies + r * reach;
-                const int64_t from = pool_max(left, 0), to = pool_max(from, pool_min(right + 1, aw->size));
-                for (int64_t i = 0; i < from - left; i++) copy[i] = -(REAL)INFINITY;
-                for (int64_t i = from; i < to; i++) copy[i - left] = x[row + i];
-                for (int64_t i = to - left; i < extent; i++) copy[i] = -(REAL)INFINITY;
-                rows[r] = copy;
-            }
-        const int whole = y_end - (y + c0) >= count;
-        NAME(max_columns_any)(rows, at, n_rows, aw->kernel, s, aw->dilation, first, aw->start + c0, count,
-                              whole ? y + c0 : y_copy, whole ? index + c0 : index_copy);
-        if (!whole)
-            for (int64_t i = 0; i < n; i++) {
-                y[c0 + i] = y_copy[i];
-                index[c0 + i] = index_copy[i];
-            }
+        const int64_t n = pool_min(POOL_COLUMNS, aw->out - c0);
+        const int64_t left = s ? c0 * s - aw->padding : aw->start[c0];
+        const int64_t from = pool_max(left, 0), to = aw->stop[c0 + n - 1];
+        if (s != 1 && s != 2) {
+            NAME(max_columns)(x, x_end, axes, od, oh, from, to, best, where);
+            NAME(join_columns_apart)(best - from, where - from, n, aw->dilation, aw->start + c0, aw->stop + c0, y + c0,
+                                     index + c0);
+            continue;
+        }
+        const int64_t end = left + (n - 1) * s + (aw->kernel - 1) * aw->dilation + 1, read = left + pool_reach(aw);
+        if (one_row && left >= 0 && end <= aw->size && x_end - (x + first + read) >= 0) {
+            NAME(join_columns_any)(x + first + left, NULL, 1, first + left, n, aw, y + c0, y_end, index + c0);
+            continue;
+        }
+        NAME(max_columns)(x, x_end, axes, od, oh, from, to, best + from - left, where + from - left);
+        for (int64_t i = 0; i < from - left; i++) { best[i] = -(REAL)INFINITY; where[i] = INT32_MAX; }
+        for (int64_t i = to - left; i < end - left; i++) { best[i] = -(REAL)INFINITY; where[i] = INT32_MAX; }
+        NAME(join_columns_any)(best, where, 0, 0, n, aw, y + c0, y_end, index + c0);
     }
 }
 
@@ -292,7 +278,7 @@ static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64
     const int64_t plane = axes[0].size * H * W, scratch_size = pool_max_scratch(axes);
     const int64_t block_rows = pool_block_rows(axes), blocks = (planes * rows + block_rows - 1) / block_rows;
     const REAL *x_end = x + planes * plane;
-    const int is_2x2 = pool_is_2x2(axes), by_columns = pool_by_columns(axes), by_windows = pool_by_windows(axes);
+    const int is_2x2 = pool_is_2x2(axes), by_windows = pool_by_windows(&axes[2]);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t r0 = b * block_rows, r1 = pool_min(planes * rows, r0 + block_rows);
@@ -302,12 +288,10 @@ static void NAME(max_pool_forward)(const REAL *x, REAL *y, int32_t *index, int64
             const REAL *xp = x + p * plane;
             if (is_2x2)
                 NAME(max_row_2x2)(xp + 2 * oh * W, x_end, W, OW, 2 * oh * W, y + r * OW, y_end, index + r * OW);
-            else if (by_columns)
-                NAME(max_row_columns)(xp, x_end, axes, od, oh, y + r * OW, index + r * OW, scratch + POOL_THREAD * scratch_size);
             else if (by_windows)
                 NAME(max_row_windows)(xp, x_end, axes, od, oh, y + r * OW, index + r * OW);
             else
-                NAME(max_row_vectors)(xp, x_end, axes, od, oh, y + r * OW, y_end, index + r * OW,
+                NAME(max_row_columns)(xp, x_end, axes, od, oh, y + r * OW, y_end, index + r * OW,
                                       scratch + POOL_THREAD * scratch_size);
             if (++oh == OH) {
                 oh = 0;
