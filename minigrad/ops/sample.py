@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class SampleFunction(Function):
     reads = {"x": ("weight",), "weight": ("x",)}
 
-    def __init__(self, index: np.ndarray) -> None:
+    def __init__(self, index: np.ndarray, constant: bool) -> None:
         self.index = index
+        self.constant = constant
 
     def forward(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         self.size = x.shape[2]
@@ -40,8 +41,9 @@ class SampleFunction(Function):
 
     def backward(self, g: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor | None, Tensor | None]:
         gx = sample_adjoint(g, weight, self.index, self.size) if self.needs_input_grad[0] else None
-        gw = sample_weights(g, x, self.index) if self.needs_input_grad[1] else None
-        return gx, gw
+        if not self.needs_input_grad[1]:
+            return gx, None
+        return gx, g.new_zeros(self.index.shape) if self.constant else sample_weights(g, x, self.index)
 
 
 class SampleAdjointFunction(Function):
@@ -81,9 +83,9 @@ class SampleWeightsFunction(Function):
         return to_g, to_x
 
 
-def sample(x: Tensor, weight: Tensor, index: np.ndarray) -> Tensor:
-    """x (N, C, S), weight (N, K, O), index int32 (N, K, O) -> (N, C, O)."""
-    return apply(SampleFunction(index), x, weight)
+def sample(x: Tensor, weight: Tensor, index: np.ndarray, constant: bool = False) -> Tensor:
+    """x (N, C, S), weight (N, K, O), index int32 (N, K, O) -> (N, C, O). The gradient of constant weights is taken to be zero."""
+    return apply(SampleFunction(index, constant), x, weight)
 
 
 def sample_adjoint(g: Tensor, weight: Tensor, index: np.ndarray, size: int) -> Tensor:
@@ -131,6 +133,8 @@ class GridWeightsFunction(Function):
         return weight
 
     def backward(self, g: Tensor, grid: Tensor) -> Tensor:
+        if HIGHEST_ORDER[self.geometry.mode] == 0:
+            return grid.new_zeros(grid.shape)
         columns = []
         for axis in reversed(range(len(self.orders))):  # the grid's first column is the image's last axis
             orders = tuple(order + (a == axis) for a, order in enumerate(self.orders))
@@ -146,5 +150,5 @@ def grid_sample(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_cor
     batch, channels, *sizes = x.shape
     node = GridWeightsFunction(GridGeometry(tuple(sizes), mode, padding_mode, align_corners), (0,) * len(sizes))
     weight = apply(node, grid)
-    flat = sample(x.reshape(batch, channels, math.prod(sizes)), weight, node.index)
+    flat = sample(x.reshape(batch, channels, math.prod(sizes)), weight, node.index, mode == "nearest")
     return flat.reshape(batch, channels, *tuple(grid.shape)[1:-1])
