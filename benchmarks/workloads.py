@@ -9,6 +9,13 @@ IMAGES = (16, 64, 56, 56)
 MATRIX = (256, 1024)
 SMALL = (16, 64)
 
+
+def assigned(x, index, value):
+    """x after x[index] = value."""
+    x[index] = value
+    return x
+
+
 # --- elementwise ------------------------------------------------------------------------------------------------------------
 for shape in ((4, 4), SMALL, MATRIX, (1024, 1024), IMAGES):
     label = "x".join(map(str, shape))
@@ -83,7 +90,7 @@ op("elementwise", "masked_fill_", lambda L, x, m: x.masked_fill_(m, 0.0), normal
 op(
     "elementwise",
     "x[2:5] = y",
-    lambda L, x, y: x.__setitem__(slice(2, 5), y),
+    lambda L, x, y: assigned(x, slice(2, 5), y),
     normal(*MATRIX),
     normal(3, MATRIX[1]),
     backward=False,
@@ -317,8 +324,8 @@ for mode in ("sum", "mean", "max"):
 op("index", "bincount", lambda L, i: L.bincount(i), integers(100, 100000), backward=False)
 op("index", "diag of a vector", lambda L, x: L.diag(x), normal(512))
 op("index", "diag of a matrix", lambda L, x: L.diag(x), normal(512, 512))
-op("index", "x[mask] = 0", lambda L, x, m: x.__setitem__(m, 0.0), normal(*MATRIX), mask(*MATRIX), backward=False)
-op("index", "x[i, j] = y", lambda L, x, i, j, y: x.__setitem__((i, j), y), normal(*MATRIX), integers(256, 256), integers(256, 256),
+op("index", "x[mask] = 0", lambda L, x, m: assigned(x, m, 0.0), normal(*MATRIX), mask(*MATRIX), backward=False)
+op("index", "x[i, j] = y", lambda L, x, i, j, y: assigned(x, (i, j), y), normal(*MATRIX), integers(256, 256), integers(256, 256),
    normal(256), backward=False)  # fmt: skip
 op("index", "one_hot", lambda L, i: L.nn.functional.one_hot(i, 100), integers(100, 4096), backward=False)
 op("index", "gather", lambda L, x, i: x.gather(1, i), normal(*MATRIX), integers(1024, 256, 256))

@@ -680,17 +680,31 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     dim = normalize_dim(dim, input.ndim)
     if input._array.shape[dim] == 0:
         return ()
-    return tuple(squeeze(part, dim) for part in split(input, 1, dim))
+    return apply(UnbindFunction(dim), input)
+
+
+class UnbindFunction(Function):
+    """The entries of a dimension, all from one node, as in SplitFunction."""
+
+    returns_view = True
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, x):
+        lead = (slice(None),) * self.dim
+        return tuple([x[(*lead, i, Ellipsis)] for i in range(x.shape[self.dim])])
+
+    def backward(self, g):
+        some = next(part for part in g if part is not None)
+        return stack([some.new_zeros(some.shape) if part is None else part for part in g], self.dim)
 
 
 def _diagonal_of(x: np.ndarray, offset: int, dim1: int, dim2: int) -> np.ndarray:
     """A view of a diagonal of two dimensions, as the last dimension."""
-    planes = np.moveaxis(x, (dim1, dim2), (-2, -1))
-    rows, columns = planes.shape[-2:]
-    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    step = planes.strides[-2] + planes.strides[-1]
-    corner = planes[..., max(-offset, 0) :, max(offset, 0) :]
-    return np.lib.stride_tricks.as_strided(corner, (*planes.shape[:-2], n), (*planes.strides[:-2], step))
+    view = x.diagonal(offset, dim1, dim2)
+    view.flags.writeable = x.flags.writeable
+    return view
 
 
 class DiagonalFunction(Function):
