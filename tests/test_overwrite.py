@@ -141,3 +141,33 @@ def test_assignments_by_index_are_those_of_a_graph(index, dtype):
         x[index()] = value
         expected = recorded.detach().numpy().astype(dtype)
         np.testing.assert_array_equal(x.numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("value", [-3, -255, -256, 256, 2.7, -2.7, 1e10, 1e30, float("nan"), float("inf"), -(2**31) - 1])
+@pytest.mark.parametrize(
+    "write", [lambda x, v: x.fill_(v), lambda x, v: x.__setitem__(0, v), lambda x, v: x.t().__setitem__(0, v)]
+)
+def test_numbers_beyond_an_integer_are_refused(torch, dtype, value, write):
+    """uint8 takes negative integers modulo 256, as in PyTorch."""
+    wanted, got = torch.zeros(2, 2, dtype=getattr(torch, dtype)), mg.zeros(2, 2, dtype=getattr(mg, dtype))
+    try:
+        write(wanted, value)
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match="without overflow"):
+            write(got, value)
+    else:
+        write(got, value)
+    np.testing.assert_array_equal(got.numpy(), wanted.numpy())
+
+
+def test_alpha_scales_in_the_dtype_of_the_sum():
+    x = mg.tensor([200, 3], dtype=mg.uint8)
+    assert mg.ones(2).add_(x, alpha=2).tolist() == mg.add(mg.ones(2), x, alpha=2).tolist() == [401, 7]
+    assert mg.ones(2).sub_(x, alpha=2).tolist() == mg.sub(mg.ones(2), x, alpha=2).tolist() == [-399, -5]
+
+
+def test_a_view_without_elements_is_written():
+    x = mg.zeros(2, 0).expand(2, 0)
+    x[None] = x[:1]
+    mg.zeros(1, 0).expand(3, 0).add_(mg.zeros(3, 1))

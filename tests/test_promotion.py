@@ -231,3 +231,16 @@ def test_bounds_of_clamp_that_are_nan():
     nan = float("nan")
     y = mg.clamp(mg.tensor([1.0, 2.0, nan, 4.0]), min=mg.tensor([nan, 3.0, 1.0, 0.0]), max=mg.tensor([5.0, 5.0, 5.0, nan]))
     assert np.isnan(y.numpy()).tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_division_of_integers_towards_zero(torch, dtype):
+    x, y = np.array([5, 7, 200, 6, -5, -6, 7]).astype(dtype), np.array([2, 3, 7, 2, 2, 3, -2]).astype(dtype)
+    wanted = torch.div(torch.tensor(x), torch.tensor(y), rounding_mode="trunc").numpy()
+    np.testing.assert_array_equal(mg.div(mg.tensor(x), mg.tensor(y), rounding_mode="trunc").numpy(), wanted, strict=True)
+
+
+def test_products_are_of_the_promoted_dtype():
+    x = mg.tensor([200, 3], dtype=mg.uint8)
+    assert mg.addcmul(mg.ones(2), x, x).tolist() == mg.ones(2).addcmul_(x, x).tolist() == [40001, 10]
+    assert (mg.ones(2) ** np.int64(-1)).dtype is mg.float32

@@ -34,6 +34,20 @@ def as_tensor_like(value: Tensor | Number, dtype: _dtype.dtype) -> Tensor:
         return from_array(np.asarray(np.asarray(value).astype(dtype.np)))
 
 
+def integer_for(value: Number, dtype: _dtype.dtype) -> Number:
+    """What fill_ and x[i] = value write into integers: the number without its fraction, in uint8 modulo 256 for negative integers.
+
+    Raises RuntimeError for NaN and for what the dtype does not hold. A bool tensor takes the number as it is.
+    """
+    if dtype is _dtype.bool:
+        return value
+    limits = np.iinfo(dtype.np)
+    lowest = -limits.max if limits.min == 0 and isinstance(value, int) else limits.min
+    if not lowest <= value <= limits.max:
+        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
+    return int(value) % 256 if dtype is _dtype.uint8 else int(value)
+
+
 def result_type(*values: Tensor | Number) -> _dtype.dtype:
     """The dtype of an operation between these tensors and numbers."""
     first, *others = values
@@ -112,12 +126,19 @@ def _function(kernel: Callable[..., np.ndarray], node: type[Function], input: Te
 
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other, with broadcasting and type promotion."""
-    return _operands_checked("add", hot.add(input, other if alpha == 1 else other * alpha), input, other)
+    return _operands_checked("add", hot.add(input, other if alpha == 1 else _scaled(input, other, alpha)), input, other)
+
+
+def _scaled(input: Tensor | Number, other: Tensor | Number, alpha: Number) -> Tensor | Number:
+    """alpha * other, in the dtype of its sum with input."""
+    if isinstance(input, TensorBase) and isinstance(other, TensorBase) and input.dtype is not other.dtype:
+        other = cast(other, result_type(input, other))
+    return other * alpha
 
 
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other, with broadcasting and type promotion."""
-    return _operands_checked("sub", hot.sub(input, other if alpha == 1 else other * alpha), input, other)
+    return _operands_checked("sub", hot.sub(input, other if alpha == 1 else _scaled(input, other, alpha)), input, other)
 
 
 @named_node
@@ -164,7 +185,8 @@ class FloorDivideFunction(Function):
         if x.dtype.kind == "f":
             return kernels.trunc(kernels.div(x, y))
         with np.errstate(all="ignore"):
-            return np.where((x < 0) != (y < 0), -(abs(x) // abs(y)), abs(x) // abs(y)).astype(x.dtype)
+            quotient = x // y
+            return quotient + ((quotient < 0) & (quotient * y != x))
 
     def backward(self, g):
         return tuple(g.new_zeros(g.shape) if wanted else None for wanted in self.needs_input_grad)
@@ -269,6 +291,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
         if out is not None:
             return out
     if isinstance(input, TensorBase) and isinstance(exponent, _NUMBERS):
+        exponent = exponent.item() if isinstance(exponent, np.generic) else exponent
         dtype = result_type(input, exponent)
         if dtype.is_floating_point:
             return apply(PowScalarFunction(exponent), cast(input, dtype))
@@ -796,9 +819,10 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     out = try_kernel(kernels.addcmul, *operands, value)
     if out is not None:
         return out
-    if all(isinstance(v, TensorBase) and v.dtype is input.dtype for v in operands) and input.dtype.is_floating_point:
-        return apply(AddcmulFunction(float(value)), *broadcast_operands("addcmul", *operands))
-    return input + value * (tensor1 * tensor2)
+    x, y, z = broadcast_operands("addcmul", *operands)
+    if x.dtype.is_floating_point:
+        return apply(AddcmulFunction(float(value)), x, y, z)
+    return x + value * (y * z)
 
 
 class AddcmulFunction(Function):

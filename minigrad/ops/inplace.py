@@ -28,6 +28,7 @@ from minigrad._ext.engine import (
     raise_function_view,
 )
 from minigrad._ext.memory import broadcast_view
+from minigrad.ops.elementwise import integer_for
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Ten
     recorded = check_target(target)
     base = target._base
     array = target._array
-    if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+    if array.size and any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() "
             f"the tensor before performing the operation {name}."
@@ -209,6 +210,8 @@ class FillFunction(Function):
 
 def fill_(input: Tensor, value: Tensor | float) -> Tensor:
     """Sets every element to the value."""
+    if not input.dtype.is_floating_point and isinstance(value, (int, float)):
+        value = integer_for(value, input.dtype)
     if type(value) in (int, float) and input._is_plain():
         fill_with(input._array, value)
         input._bump_version()

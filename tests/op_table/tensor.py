@@ -548,7 +548,7 @@ SHAPES = [
     Op("tile", lambda rng: [Sample(normal(rng, 2, 3), (2,)), Sample(normal(rng, 3), (2, 2))], np.tile),
     Op(
         "flip",
-        lambda rng: [Sample(normal(rng, 2, 3), (0,)), Sample(normal(rng, 2, 3, 2), (0, -1))],
+        lambda rng: [Sample(normal(rng, 2, 3), (0,)), Sample(normal(rng, 2, 3, 2), (0, -1)), Sample(np.array(2.0), ())],
         np.flip,
         errors=lambda rng: [Error(Sample(normal(rng, 2, 3), (2,)), IndexError)],
     ),
