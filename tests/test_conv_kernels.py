@@ -152,6 +152,7 @@ GEOMETRIES = {
     "groups": (2, 4, 6, 3, [axis(8, 3, 1, 2), axis(9, 2, 2, 1)]),
     "stride": (2, 3, 4, 1, [axis(17, 3, 2, 1), axis(19, 5, 3, 2)]),
     "stride beyond kernel": (2, 3, 4, 1, [axis(17, 2, 5), axis(19, 1, 4, 3)]),
+    "phases without taps": (2, 24, 17, 2, [axis(75, 1, 4, 3, 3), axis(21, 3, 2, 0, 3)]),
     "patches": (2, 3, 8, 1, [axis(16, 4, 4), axis(24, 8, 8)]),
     "dilation": (2, 3, 4, 1, [axis(17, 3, 1, 2, 2), axis(19, 3, 2, 3, 4)]),
     "stride and dilation": (2, 3, 4, 1, [axis(29, 4, 6, 5, 4), axis(31, 5, 4, 7, 6)]),

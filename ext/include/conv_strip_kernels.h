@@ -182,19 +182,22 @@ static void NAME(conv_gather)(REAL *panel, int64_t columns, const REAL *strip, c
         for (int64_t i = 0; i < copies; i++) *(VECTOR *)(panel + to[i]) = *(const VECTOR *)(from[i] + offset[k]);
 }
 
-/* Points are gathered for all blocks, CONV_GATHERED taps at a time. */
+/* Points are gathered for all blocks, CONV_GATHERED taps at a time. Without any tap (a phase of an adjoint may have none), they
+   are 0. */
 static void NAME(conv_gathered_points)(const NAME(conv_strip_job) *t) {
-    const int64_t K = t->grid->K, parts = conv_ceil_div(K, CONV_GATHERED), deep = conv_ceil_div(K, parts);
+    const int64_t K = t->grid->K, parts = K > 0 ? conv_ceil_div(K, CONV_GATHERED) : 1, deep = conv_ceil_div(K, parts);
     const int64_t points = t->lines * t->width, columns = t->columns, size = t->rows * columns;
     for (int64_t q = 0; q < points; q += columns) {
         NAME(conv_piece) piece[8 * LANES + 1];
         const int64_t pieces = NAME(conv_pieces)(piece, t, q, conv_min(columns, points - q));
-        for (int64_t k = 0; k < K; k += deep) {
+        int64_t k = 0;
+        do {
             const int64_t here = conv_min(deep, K - k);
             NAME(conv_gather)(t->panel, columns, t->strip, t->grid->offset + k, here, piece, pieces);
             for (int64_t b = 0; b < t->blocks; b++)
                 t->micro(here, t->weights + (b * K + k) * t->rows, t->panel, t->in_order, t->result + b * size, columns, k > 0);
-        }
+            k += deep;
+        } while (k < K);
         for (int64_t o = 0; o < t->channels; o++)
             for (int64_t i = 0; i < pieces; i++)
                 NAME(conv_put_row)(t->y + o * t->plane + piece[i].to, t->result + o * columns + piece[i].at,
