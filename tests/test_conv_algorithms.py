@@ -55,6 +55,9 @@ def check(*sizes, tile=4, seed=0):
 WINOGRAD = {  # batch, C, O, groups, axes
     "one tile": (1, 32, 32, 1, [axis(4, 3, 1, 1), axis(4, 3, 1, 1)]),
     "few tiles, many channels": (3, 130, 100, 1, [axis(9, 3, 1, 1), axis(7, 3, 1, 2)]),
+    "tiles low and narrow": (5, 50, 70, 1, [axis(7, 3, 1, 1), axis(10, 3, 1, 1)]),
+    "tiles low": (2, 40, 64, 1, [axis(11, 3, 1, 1), axis(8, 3, 1, 1)]),
+    "tiles narrow, all of them low": (3, 66, 80, 1, [axis(3, 3, 1, 1), axis(19, 3, 1, 1)]),
     "many tiles": (3, 40, 33, 1, [axis(41, 3, 1, 1), axis(27, 3, 1)]),
     "wide": (2, 17, 70, 1, [axis(5, 3, 1, 1), axis(250, 3, 1, 1)]),
     "padding beyond the kernel": (2, 32, 32, 1, [axis(8, 3, 1, 5), axis(9, 3, 1, 4)]),

@@ -23,20 +23,48 @@ typedef struct {
     int64_t rows, across;                /* rows of tiles of a phase of the rows of a plane, tiles of a row */
     int64_t pieces, piece, units;        /* units of a row, tiles of a unit (the last of a row may have fewer), all units */
     int64_t chunk, chunks, chunk_tiles;  /* units of a chunk, how many chunks, most tiles of one */
+    int low, narrow;                     /* see wino_sort: low rows of tiles of a plane, narrow tiles of a row, 0 or 1 */
+    int64_t tall;                        /* other rows of tiles, of all planes */
 } wino_grid;
 
 typedef struct {
     int64_t n, depth, row, column; /* image, plane of it, first row and column of its results */
     int64_t count, tile;           /* tiles, number of the first of them */
+    int64_t whole, last;           /* tiles that follow each other from there; number of the one after these, if any */
     int top;                       /* whether no row of tiles lies above */
 } wino_place;
+
+/* The last of the points, infinity, has a part in the last row (or column) of a tile's results alone: a tile at the edge of an
+   image that lacks them needs no products there, 121 of 144 are left for images of 7x7, 529 of 576 for 14x14. Products are of
+   tiles that lie side by side, so tiles are numbered in the order (tall and narrow, tall and wide, low and wide, low and
+   narrow). Only where a row of tiles is one unit of one phase. */
+static void wino_sort(wino_grid *g, const int64_t *size) {
+    if (g->step[0] > 1 || g->step[1] > 1 || g->pieces > 1) return;
+    g->low = size[1] % g->m != 0;
+    g->narrow = size[2] % g->m != 0;
+    g->tall = g->units / g->rows * (g->rows - g->low);
+}
+
+/* Numbers of the tiles that need a place, from *begin to the result. */
+static int64_t wino_needed(const wino_grid *g, int64_t place, int64_t *begin) {
+    const int low = g->low && place / g->points == g->points - 1, narrow = g->narrow && place % g->points == g->points - 1;
+    *begin = narrow ? g->tall : 0;
+    return *begin + (low ? g->tall : g->units / g->pieces) * (g->across - narrow);
+}
 
 static wino_place wino_unit(const wino_grid *g, int64_t u) {
     const int64_t line = u / g->pieces, start = u % g->pieces * g->piece, phase = line / g->rows % g->step[0];
     const int64_t plane = line / g->rows / g->step[0];
-    const wino_place at = {.n = plane / g->depth, .depth = plane % g->depth, .row = phase + line % g->rows * g->m * g->step[0],
-                           .column = start * g->m, .count = conv_min(g->piece, g->across - start),
-                           .tile = line * g->across + start, .top = line % g->rows == 0};
+    wino_place at = {.n = plane / g->depth, .depth = plane % g->depth, .row = phase + line % g->rows * g->m * g->step[0],
+                     .column = start * g->m, .count = conv_min(g->piece, g->across - start),
+                     .tile = line * g->across + start, .top = line % g->rows == 0};
+    at.whole = at.count - g->narrow;
+    if (g->low || g->narrow) {
+        const int64_t high = g->rows - g->low, row = line % g->rows;
+        const int64_t here = row < high ? plane * high + row : g->tall + plane;
+        at.tile = here * at.whole + (g->narrow ? g->tall : 0);
+        at.last = here < g->tall ? here : g->units * at.whole + here;
+    }
     return at;
 }
 

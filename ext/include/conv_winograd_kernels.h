@@ -53,12 +53,12 @@ static void NAME(wino_strip)(REAL *strip, int64_t rows, int64_t columns, const R
     }
 }
 
-/* to[place * slab + tile * to_row] = a vector of channels of the tiles of units first .. end-1, from channel c on and `shift`
-   planes further. What is beyond the last of `channels` <= LANES repeats it. */
+/* to[place * slab + (tile - base) * to_row] = a vector of channels of the tiles of units first .. end-1, from channel c on and
+   `shift` planes further. What is beyond the last of `channels` <= LANES repeats it. */
 static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t slab, int matrix, const wino_grid *g,
                             const NAME(wino_images) *from, int64_t c, int64_t channels, int64_t shift,
-                            int64_t first, int64_t end, REAL *strip) {
-    const int64_t base = wino_unit(g, first).tile, *size = from->size, m = g->m, step = g->step[1];
+                            int64_t first, int64_t end, int64_t base, REAL *strip) {
+    const int64_t *size = from->size, m = g->m, step = g->step[1];
     const int64_t takes = WINO_TAKES(matrix, g->points, m), common = takes - m; /* rows of a strip, and of two */
     for (int64_t u = first; u < end; u++) {
         const wino_place at = wino_unit(g, u);
@@ -66,16 +66,21 @@ static void NAME(wino_fill)(REAL *to, int64_t to_row, int64_t slab, int matrix, 
         const int64_t kept = g->pieces > 1 || u == first || at.top ? 0 : common;
         const int64_t depth = at.depth + shift - from->padding[0], outside = depth < 0 || depth >= size[0];
         const REAL *const x = from->x + ((at.n * from->channels + c) * size[0] + (outside ? 0 : depth)) * size[1] * size[2];
-        REAL *const tiles = to + (at.tile - base) * to_row, *const half = strip + takes * row;
+        REAL *const tiles = to + (at.tile - base) * to_row, *const last = to + (at.last - base) * to_row;
+        REAL *const half = strip + takes * row;
         if (kept) memmove(strip, strip + m * row, common * row * sizeof(REAL));
         NAME(wino_strip)(strip + kept * row, takes - kept, columns, x, size[0] * size[1] * size[2], channels,
                          outside ? 0 : size[1], size[2], at.row - from->padding[1] + kept * g->step[0],
                          at.column - from->padding[2], g->step[0]);
         NAME(wino_pass)(matrix, g, strip, row, LANES, half, row, LANES, columns);
-        for (int64_t i = 0; i < g->points; i++)
+        for (int64_t i = 0; i < g->points; i++) {
             for (int64_t phase = 0; phase < step; phase++)
                 NAME(wino_pass)(matrix, g, half + i * row + phase * LANES, step * LANES, m * step * LANES,
-                                tiles + i * g->points * slab + phase * to_row, slab, step * to_row, at.count / step);
+                                tiles + i * g->points * slab + phase * to_row, slab, step * to_row, at.whole / step);
+            if (at.whole < at.count)
+                NAME(wino_pass)(matrix, g, half + i * row + at.whole * m * LANES, LANES, 0, last + i * g->points * slab, slab,
+                                0, 1);
+        }
     }
 }
 
@@ -128,13 +133,14 @@ static int64_t NAME(wino_count)(const NAME(wino_task) *t, int64_t k) {
     return conv_min(t->depth, t->in - k % t->parts * t->depth);
 }
 
-/* V of a group for the tiles of units first .. end-1. */
-static void NAME(wino_fill_inputs)(const NAME(wino_task) *t, REAL *V, int64_t group, int64_t first, int64_t end, REAL *strip) {
+/* V of a group, from tile `base` on, for the tiles of units first .. end-1. */
+static void NAME(wino_fill_inputs)(const NAME(wino_task) *t, REAL *V, int64_t group, int64_t first, int64_t end, int64_t base,
+                                   REAL *strip) {
     for (int64_t k = 0; k < t->deep; k++)
         for (int64_t c = 0, count = NAME(wino_count)(t, k); c < count; c += LANES)
             NAME(wino_fill)(V + k * t->v_panel + c, t->depth, t->v_slab, WINO_INPUT, &t->grid, &t->from,
                             group * t->in + k % t->parts * t->depth + c, conv_min(LANES, count - c),
-                            k / t->parts * t->s->dilation[0], first, end, strip);
+                            k / t->parts * t->s->dilation[0], first, end, base, strip);
 }
 
 /* taps (count, size, LANES): the kernels from `count` input channels, by_in apart, to `lanes` output channels, by_out apart. */
@@ -178,19 +184,20 @@ static void NAME(wino_fill_kernels)(const NAME(wino_task) *t, REAL *U, int64_t b
     }
 }
 
-/* product[place] = V[k][place] @ U[place], or += for k > 0;  (tiles, depth) @ (depth, wide) */
-MG_INLINE void NAME(wino_multiply)(const NAME(wino_task) *t, int64_t place, int64_t k, int64_t tiles, const REAL *V,
-                                   const REAL *U, REAL *product, REAL *pack) {
-    NAME(gemm_block)(tiles, t->wide, NAME(wino_count)(t, k), V + k * t->v_panel + place * t->v_slab, t->depth, 1,
-                     U + place * t->u_slab, t->wide, 1, product + place * t->p_slab, t->wide, k > 0, pack);
+/* product[place] = V[k][place] @ U[place], or += for k > 0, for tiles first .. end-1;  (tiles, depth) @ (depth, wide) */
+MG_INLINE void NAME(wino_multiply)(const NAME(wino_task) *t, int64_t place, int64_t k, int64_t first, int64_t end,
+                                   const REAL *V, const REAL *U, REAL *product, REAL *pack) {
+    NAME(gemm_block)(end - first, t->wide, NAME(wino_count)(t, k), V + k * t->v_panel + place * t->v_slab + first * t->depth,
+                     t->depth, 1, U + place * t->u_slab, t->wide, 1, product + place * t->p_slab + first * t->wide, t->wide,
+                     k > 0, pack);
 }
 
-/* The images of a block of channels (counted over all groups) from the products of units first .. end-1. Gives whether they are
-   finite. */
+/* The images of a block of channels (counted over all groups) from the products, from tile `base` on, of units first .. end-1.
+   Gives whether they are finite. */
 static int NAME(wino_finite_images)(const NAME(wino_task) *t, const REAL *product, int64_t block, int64_t first, int64_t end,
-                                    REAL *strip) {
+                                    int64_t base, REAL *strip) {
     const wino_grid *g = &t->grid;
-    const int64_t base = wino_unit(g, first).tile, *size = t->to, plane = size[0] * size[1] * size[2];
+    const int64_t *size = t->to, plane = size[0] * size[1] * size[2];
     const int64_t step = g->step[1], slab = t->p_slab, o = block % t->blocks * t->wide;
     const int64_t channel = block / t->blocks * t->out + o, channels = t->s->groups * t->out;
     VECTOR bad = {0};
@@ -200,11 +207,16 @@ static int NAME(wino_finite_images)(const NAME(wino_task) *t, const REAL *produc
         REAL *const y = t->y + (at.n * channels + channel) * plane + (at.depth * size[1] + at.row) * size[2] + at.column;
         for (int64_t part = 0; part < t->wide && o + part < t->out; part += LANES) {
             const int64_t lanes = conv_min(LANES, t->out - o - part);
-            const REAL *from = product + (at.tile - base) * t->wide + part;
-            for (int64_t i = 0; i < g->points; i++)
+            const REAL *const from = product + (at.tile - base) * t->wide + part;
+            const REAL *const last = product + (at.last - base) * t->wide + part;
+            for (int64_t i = 0; i < g->points; i++) {
                 for (int64_t phase = 0; phase < step; phase++)
                     NAME(wino_pass)(WINO_OUTPUT, g, from + i * g->points * slab + phase * t->wide, slab, step * t->wide,
-                                    strip + (i * columns + phase) * LANES, step * LANES, g->m * step * LANES, at.count / step);
+                                    strip + (i * columns + phase) * LANES, step * LANES, g->m * step * LANES, at.whole / step);
+                if (at.whole < at.count)
+                    NAME(wino_pass)(WINO_OUTPUT, g, last + i * g->points * slab, slab, 0,
+                                    strip + (i * columns + at.whole * g->m) * LANES, LANES, 0, 1);
+            }
             NAME(wino_pass)(WINO_OUTPUT, g, strip, columns * LANES, LANES, strip, columns * LANES, LANES, columns);
             const VECTOR add = t->bias ? NAME(gemm_load)(t->bias + channel + part, lanes) : (VECTOR){0};
             bad += NAME(wino_unstrip)(y + part * plane, plane, g->step[0] * size[2], strip, columns * LANES,
@@ -231,13 +243,13 @@ static int NAME(wino_by_tiles)(const NAME(wino_task) *t, REAL *U, int threads) {
         for (int64_t job = 0; job < t->s->groups * g->chunks; job++) {
             const int64_t group = job / g->chunks, first = job % g->chunks * g->chunk;
             const int64_t end = conv_min(first + g->chunk, g->units);
-            const int64_t tiles = wino_unit(g, end).tile - wino_unit(g, first).tile;
-            NAME(wino_fill_inputs)(t, V, group, first, end, strip);
+            const int64_t base = wino_unit(g, first).tile, tiles = wino_unit(g, end).tile - base;
+            NAME(wino_fill_inputs)(t, V, group, first, end, base, strip);
             for (int64_t block = group * t->blocks; block < (group + 1) * t->blocks; block++) {
                 for (int64_t k = 0; k < t->deep; k++)
                     for (int64_t place = 0; place < t->places; place++)
-                        NAME(wino_multiply)(t, place, k, tiles, V, U + (block * t->deep + k) * t->u_size, product, pack);
-                if (!NAME(wino_finite_images)(t, product, block, first, end, strip)) {
+                        NAME(wino_multiply)(t, place, k, 0, tiles, V, U + (block * t->deep + k) * t->u_size, product, pack);
+                if (!NAME(wino_finite_images)(t, product, block, first, end, base, strip)) {
 #pragma omp atomic write
                     finite = 0;
                 }
@@ -252,7 +264,7 @@ static int NAME(wino_by_tiles)(const NAME(wino_task) *t, REAL *U, int threads) {
 static int NAME(wino_by_kernels)(const NAME(wino_task) *t, REAL *V, int threads) {
     const wino_grid *g = &t->grid;
     const int64_t u_size = t->u_size, p_size = t->p_size;
-    const int64_t tiles = wino_unit(g, g->units).tile, blocks = t->s->groups * t->blocks;
+    const int64_t blocks = t->s->groups * t->blocks;
     const int64_t pair = blocks < WINO_CHUNKS ? 1 : 2; /* blocks at a time: the tiles come from far away */
     int finite = 1;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -264,20 +276,24 @@ static int NAME(wino_by_kernels)(const NAME(wino_task) *t, REAL *V, int threads)
 #pragma omp for schedule(static)
         for (int64_t job = 0; job < t->s->groups * g->units; job++) {
             const int64_t group = job / g->units, unit = job % g->units;
-            NAME(wino_fill_inputs)(t, V + group * t->v_size + wino_unit(g, unit).tile * t->depth, group, unit, unit + 1, strip);
+            NAME(wino_fill_inputs)(t, V + group * t->v_size, group, unit, unit + 1, 0, strip);
         }
+        if (g->low || g->narrow) memset(product, 0, pair * p_size * sizeof(REAL)); /* for places without: no denormals */
 #pragma omp for schedule(dynamic)
         for (int64_t start = 0; start < blocks; start += pair) {
             const int64_t here = conv_min(pair, blocks - start);
             for (int64_t k = 0; k < t->deep; k++) {
                 for (int64_t b = 0; b < here; b++) NAME(wino_fill_kernels)(t, U + b * u_size, start + b, k, taps);
-                for (int64_t place = 0; place < t->places; place++)
-                    for (int64_t b = 0; b < here; b++)
-                        NAME(wino_multiply)(t, place, k, tiles, V + (start + b) / t->blocks * t->v_size, U + b * u_size,
+                for (int64_t place = 0; place < t->places; place++) {
+                    int64_t first;
+                    const int64_t end = wino_needed(g, place, &first);
+                    for (int64_t b = 0; b < here && first < end; b++)
+                        NAME(wino_multiply)(t, place, k, first, end, V + (start + b) / t->blocks * t->v_size, U + b * u_size,
                                             product + b * p_size, pack);
+                }
             }
             for (int64_t b = 0; b < here; b++)
-                if (!NAME(wino_finite_images)(t, product + b * p_size, start + b, 0, g->units, strip)) {
+                if (!NAME(wino_finite_images)(t, product + b * p_size, start + b, 0, g->units, 0, strip)) {
 #pragma omp atomic write
                     finite = 0;
                 }
@@ -306,6 +322,7 @@ static int64_t NAME(conv_winograd)(const REAL *x, const REAL *w, const REAL *bia
     const int64_t tiles = wino_unit(&t.grid, t.grid.units).tile;
     const int by_kernels = tiles <= WINO_FEW && s->groups * t.blocks > 1;
     const int64_t most = by_kernels ? tiles : t.grid.chunk_tiles;
+    if (by_kernels) wino_sort(&t.grid, t.to);
     t.places = t.grid.points * t.grid.points;
     t.v_slab = most * t.depth + WINO_SKEW;
     t.v_panel = t.places * t.v_slab;

@@ -21,21 +21,23 @@ typedef struct {
     wino_grid grid;
 } NAME(wino_weight_task);
 
-/* V for group c of all groups: (group of the convolution, tap in depth, group of channels). */
-static void NAME(wino_fill_v)(const NAME(wino_weight_task) *t, REAL *V, int64_t c, int64_t first, int64_t end, REAL *strip) {
+/* V, from tile `base` on, for group c of all groups: (group of the convolution, tap in depth, group of channels). */
+static void NAME(wino_fill_v)(const NAME(wino_weight_task) *t, REAL *V, int64_t c, int64_t first, int64_t end, int64_t base,
+                              REAL *strip) {
     const int64_t tap = c / t->c_groups % t->s->kernel[0], group = c / t->c_groups / t->s->kernel[0];
     const int64_t start = c % t->c_groups * t->c_size;
     for (int64_t i = 0; i < t->c_size && start + i < t->in; i += LANES)
         NAME(wino_fill)(V + i / LANES * t->v_panel, LANES, t->v_slab, WINO_INPUT, &t->grid, &t->x, group * t->in + start + i,
-                        conv_min(LANES, t->in - start - i), tap * t->s->dilation[0], first, end, strip);
+                        conv_min(LANES, t->in - start - i), tap * t->s->dilation[0], first, end, base, strip);
 }
 
-/* D for group o of all groups: (group of the convolution, group of channels). */
-static void NAME(wino_fill_d)(const NAME(wino_weight_task) *t, REAL *D, int64_t o, int64_t first, int64_t end, REAL *strip) {
+/* D, from tile `base` on, for group o of all groups: (group of the convolution, group of channels). */
+static void NAME(wino_fill_d)(const NAME(wino_weight_task) *t, REAL *D, int64_t o, int64_t first, int64_t end, int64_t base,
+                              REAL *strip) {
     const int64_t group = o / t->o_groups, start = o % t->o_groups * t->o_size;
     for (int64_t i = 0; i < t->o_size && start + i < t->out; i += LANES)
         NAME(wino_fill)(D + i / t->wide * t->d_panel + i % t->wide, t->wide, t->d_slab, WINO_OUTPUT_BACK, &t->grid, &t->g,
-                        group * t->out + start + i, conv_min(LANES, t->out - start - i), 0, first, end, strip);
+                        group * t->out + start + i, conv_min(LANES, t->out - start - i), 0, first, end, base, strip);
 }
 
 /* product[place] = V[place]' @ D[place], or +=;  (c_size, tiles) @ (tiles, o_size) */
@@ -103,11 +105,8 @@ static int NAME(wino_weights)(const NAME(wino_weight_task) *t, REAL *V, REAL *D,
         if (V) {
 #pragma omp for schedule(static)
             for (int64_t unit = 0; unit < g->units; unit++) {
-                const int64_t tile = wino_unit(g, unit).tile;
-                for (int64_t c = 0; c < c_all; c++)
-                    NAME(wino_fill_v)(t, V + c * t->v_size + tile * LANES, c, unit, unit + 1, strip);
-                for (int64_t o = 0; o < o_all; o++)
-                    NAME(wino_fill_d)(t, D + o * t->d_size + tile * t->wide, o, unit, unit + 1, strip);
+                for (int64_t c = 0; c < c_all; c++) NAME(wino_fill_v)(t, V + c * t->v_size, c, unit, unit + 1, 0, strip);
+                for (int64_t o = 0; o < o_all; o++) NAME(wino_fill_d)(t, D + o * t->d_size, o, unit, unit + 1, 0, strip);
             }
         }
 #pragma omp for schedule(dynamic)
@@ -119,8 +118,8 @@ static int NAME(wino_weights)(const NAME(wino_weight_task) *t, REAL *V, REAL *D,
             for (int64_t first = start; first < stop; first += V ? stop - start : g->chunk) {
                 const int64_t end = V ? stop : conv_min(first + g->chunk, stop), tile = wino_unit(g, first).tile;
                 if (!V) {
-                    NAME(wino_fill_v)(t, own_v, c, first, end, strip);
-                    NAME(wino_fill_d)(t, own_d, o, first, end, strip);
+                    NAME(wino_fill_v)(t, own_v, c, first, end, tile, strip);
+                    NAME(wino_fill_d)(t, own_d, o, first, end, tile, strip);
                 }
                 NAME(wino_multiply_pair)(t, wino_unit(g, end).tile - tile, V ? V + c * t->v_size + tile * LANES : own_v,
                                          V ? D + o * t->d_size + tile * t->wide : own_d, product, first > start);
