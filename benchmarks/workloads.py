@@ -160,6 +160,7 @@ def loss(name, *inputs, label="", control=None, **arguments):
 loss("cross_entropy", normal(64, 10), integers(10, 64), label=" 64x10")
 loss("cross_entropy", normal(256, 1000), integers(1000, 256), label=" 256x1000")
 loss("cross_entropy", normal(8, 21, 64, 64), integers(21, 8, 64, 64), label=" of images 8x21x64x64")
+loss("cross_entropy", normal(256, 1000), integers(1000, 256), label=" with label smoothing 256x1000", label_smoothing=0.1)
 loss("nll_loss", normal(256, 1000), integers(1000, 256))
 op(
     "loss",

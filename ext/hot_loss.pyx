@@ -96,8 +96,8 @@ cdef object nll_gradient = None
 
 
 def configure(*, cross_entropy, nll):
-    """Tells this module the differentiable gradients: cross_entropy(g, x, target, ignore, reduction), nll(g, shape, target, ignore,
-    reduction, scale) for arrays target. Called once, by minigrad/ops/loss.py."""
+    """Tells this module the differentiable gradients: cross_entropy(g, x, target, ignore, smoothing, reduction), nll(g, shape, target,
+    ignore, reduction, scale) for arrays target. Called once, by minigrad/ops/loss.py."""
     global cross_entropy_gradient, nll_gradient
     cross_entropy_gradient, nll_gradient = cross_entropy, nll
 
@@ -118,14 +118,17 @@ cdef class ClassLossFunction(Function):
 
 
 cdef class CrossEntropyFunction(ClassLossFunction):
-    """-log p[t] for p = softmax(x)"""
+    """-(1 - s) log p[t] - s / C sum log p for p = softmax(x) and the label smoothing s"""
     cdef cnp.ndarray maxima, logs
+    cdef double smoothing
 
     cdef tuple totals(self, TensorBase x):
         cdef int typenum = cnp.PyArray_TYPE(x._array)
         cdef cnp.npy_intp *count = cnp.PyArray_DIMS(self.target)
         self.maxima, self.logs = empty(1, count, typenum), empty(1, count, typenum)
-        return cross_entropy_forward(x._array, self.target, None, self.ignore, 0, empty(1, count, typenum), self.maxima, self.logs)
+        return cross_entropy_forward(
+            x._array, self.target, None, self.ignore, self.smoothing, empty(1, count, typenum), self.maxima, self.logs
+        )
 
     cdef object run_backward(self, object g, bint create_graph):
         cdef TensorBase x
@@ -133,9 +136,11 @@ cdef class CrossEntropyFunction(ClassLossFunction):
         self.check_saved()
         x = self.saved[0]
         if create_graph:
-            return (cross_entropy_gradient(g, x, self.target, self.ignore, "mean" if self.mean else "sum"),)
+            return (cross_entropy_gradient(g, x, self.target, self.ignore, self.smoothing, "mean" if self.mean else "sum"),)
         gx = empty(2, cnp.PyArray_DIMS(x._array), cnp.PyArray_TYPE(x._array))
-        cross_entropy_backward((<TensorBase> g)._array, self.scale, x._array, self.target, None, self.ignore, 0, self.maxima, self.logs, gx)
+        cross_entropy_backward(
+            (<TensorBase> g)._array, self.scale, x._array, self.target, None, self.ignore, self.smoothing, self.maxima, self.logs, gx
+        )
         return (wrap(gx),)
 
 
@@ -178,9 +183,9 @@ cdef TensorBase run_class_loss(ClassLossFunction node, TensorBase x, bint entrop
     return out
 
 
-def try_class_loss(x, target, ignore, bint mean, bint entropy, /):
+def try_class_loss(x, target, ignore, bint mean, bint entropy, double smoothing, /):
     """The cross entropy (or, not entropy: the negative log likelihood) of contiguous float scores x (N, C) and valid int64 targets (N), C
-    and N above 0; None for any other."""
+    and N above 0; None for any other. smoothing, in [0, 1], is the cross entropy's."""
     if not (isinstance(x, TensorBase) and isinstance(target, TensorBase) and type(ignore) is int):
         return None
     cdef cnp.ndarray a = (<TensorBase> x)._array, t = (<TensorBase> target)._array
@@ -194,6 +199,8 @@ def try_class_loss(x, target, ignore, bint mean, bint entropy, /):
     if find_bad_target(t, cnp.PyArray_DIM(a, 1), ignore) >= 0:
         return None
     cdef ClassLossFunction node = CrossEntropyFunction() if entropy else NllLossFunction()
+    if entropy:
+        (<CrossEntropyFunction> node).smoothing = smoothing
     node.target = empty(1, cnp.PyArray_DIMS(t), cnp.NPY_INT64)
     memcpy(cnp.PyArray_DATA(node.target), cnp.PyArray_DATA(t), cnp.PyArray_NBYTES(t))
     node.ignore, node.mean = ignore, mean

@@ -1,5 +1,7 @@
 """The softmax and loss kernels against naive numpy in float64, at odd sizes."""
 
+import functools
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -72,7 +74,9 @@ def cross_entropy_oracle(x, target, weight, smoothing):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("weighted", "ignored", "smoothing"), [(False, False, 0.0), (True, True, 0.0), (True, True, 0.3)])
+@pytest.mark.parametrize(
+    ("weighted", "ignored", "smoothing"), [(False, False, 0.0), (True, True, 0.0), (True, True, 0.3), (False, True, 1.0)]
+)
 def test_cross_entropy(dtype, shape, weighted, ignored, smoothing):
     rng = np.random.default_rng(sum(shape))
     x, target = logits(rng, shape, dtype), targets(rng, shape, ignored)
@@ -227,9 +231,17 @@ def test_bits_do_not_depend_on_threads(shape):
     assert results[0] == results[1] == results[2]
 
 
+CLASS_LOSSES = [
+    mg.nn.functional.cross_entropy,
+    functools.partial(mg.nn.functional.cross_entropy, label_smoothing=0.2),
+    functools.partial(mg.nn.functional.cross_entropy, label_smoothing=1),
+    mg.nn.functional.nll_loss,
+]
+
+
 @pytest.mark.parametrize("dtype", [mg.float32, mg.float64])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("function", [mg.nn.functional.cross_entropy, mg.nn.functional.nll_loss])
+@pytest.mark.parametrize("function", CLASS_LOSSES)
 def test_compiled_losses_of_classes_agree_with_the_weighted_ones(function, reduction, dtype):
     """Scores (N, C) without weights have nodes of their own, also where their gradients are recorded."""
     for target in ([2, 0, 1, 4, 4], [2, -100, 1, -100, 0], [-100] * 5):
@@ -266,7 +278,7 @@ def test_compiled_losses_of_classes_leave_what_is_wrong_to_the_checks():
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("function", [mg.nn.functional.cross_entropy, mg.nn.functional.nll_loss])
+@pytest.mark.parametrize("function", CLASS_LOSSES)
 def test_second_order_of_losses_of_classes(function, reduction):
     x, target = mg.tensor(np.random.default_rng(2).standard_normal((4, 5)), requires_grad=True), mg.tensor([0, 4, IGNORE, 2])
     assert mg.autograd.gradgradcheck(lambda x: function(x**2, target, ignore_index=IGNORE, reduction=reduction), (x,))

@@ -243,13 +243,77 @@ static void NAME(loss_totals)(const REAL *losses, const int64_t *target, const R
     totals[1] = weights;
 }
 
+/* What label smoothing adds for C classes: max - x, weighted and summed over a row (stride == 1), or for each of `columns` positions. */
+MG_INLINE void NAME(smooth_sum)(const REAL *x, const REAL *max, const REAL *weight, REAL *sum, int64_t C, int64_t stride,
+                                int64_t columns) {
+    if (stride == 1) {
+        double total = 0;
+        for (int64_t start = 0; start < C; start += LOSS_SEGMENT) {
+            const int64_t end = start + LOSS_SEGMENT < C ? start + LOSS_SEGMENT : C;
+            const REAL m = max[0];
+            REAL part = 0;
+            if (weight) {
+                _Pragma("omp simd reduction(+ : part)")
+                for (int64_t c = start; c < end; c++) part += weight[c] * (m - x[c]);
+            } else {
+                _Pragma("omp simd reduction(+ : part)")
+                for (int64_t c = start; c < end; c++) part += m - x[c];
+            }
+            total += part;
+        }
+        sum[0] = (REAL)total;
+        return;
+    }
+    REAL part[LOSS_COLUMNS];
+    for (int64_t j = 0; j < columns; j++) sum[j] = 0;
+    for (int64_t start = 0; start < C; start += 64) {
+        const int64_t end = start + 64 < C ? start + 64 : C;
+        for (int64_t j = 0; j < columns; j++) part[j] = 0;
+        for (int64_t c = start; c < end; c++) {
+            const REAL *row = x + c * stride, w = weight ? weight[c] : 1;
+            _Pragma("omp simd")
+            for (int64_t j = 0; j < columns; j++) part[j] += w * (max[j] - row[j]);
+        }
+        for (int64_t j = 0; j < columns; j++) sum[j] += part[j];
+    }
+}
+
+/* gx[c] -= a share weight[c] over a row (stride == 1) or for each of `columns` positions: the gradient of what smoothing adds. */
+MG_INLINE void NAME(subtract_shares)(REAL *gx, const REAL *a, double share, const REAL *weight, int64_t C, int64_t stride,
+                                     int64_t columns) {
+    if (stride == 1) {
+        const REAL each = (REAL)(a[0] * share);
+        if (weight) {
+            _Pragma("omp simd")
+            for (int64_t c = 0; c < C; c++) gx[c] -= each * weight[c];
+        } else {
+            _Pragma("omp simd")
+            for (int64_t c = 0; c < C; c++) gx[c] -= each;
+        }
+        return;
+    }
+    for (int64_t c = 0; c < C; c++) {
+        REAL *row = gx + c * stride;
+        const REAL each = (REAL)(share * (weight ? weight[c] : 1));
+        _Pragma("omp simd")
+        for (int64_t j = 0; j < columns; j++) row[j] -= a[j] * each;
+    }
+}
+
+MG_INLINE double NAME(weight_sum)(const REAL *weight, int64_t C) {
+    if (!weight) return (double)C;
+    double sum = 0;
+    for (int64_t c = 0; c < C; c++) sum += weight[c];
+    return sum;
+}
+
 /* x (N, C, D), target (N, D) with values in [0, C) or `ignore`, weight (C) or NULL. With log p = (x - max) - l, t the target and s the
    label smoothing:   losses = -(1 - s) weight[t] log p[t] - s / C sum_c weight[c] log p[c],   0 where t is ignored.
    losses, max, logs (N, D) are written; totals = {sum of losses, sum of weight[t]}. */
 static void NAME(cross_entropy_forward)(const REAL *x, const int64_t *target, const REAL *weight, int64_t ignore, double smoothing,
                                         REAL *losses, REAL *max, REAL *logs, double *totals, int64_t N, int64_t C, int64_t D,
                                         int threads) {
-    const double keep = 1 - smoothing, share = smoothing / (double)C;
+    const double keep = 1 - smoothing, share = smoothing / (double)C, weights = NAME(weight_sum)(weight, C);
     const int short_rows = D == 1 && C <= LOSS_SHORT;
     const NAME(loss_cut) cut = NAME(loss_cut_of)(N, D, short_rows);
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
@@ -258,7 +322,7 @@ static void NAME(cross_entropy_forward)(const REAL *x, const int64_t *target, co
         const int64_t columns = start + LOSS_COLUMNS < cut.length ? LOSS_COLUMNS : cut.length - start;
         const int64_t position = outer * cut.length + start, stride = short_rows ? LOSS_COLUMNS : D;
         const REAL *xb = x + outer * C * D + start;
-        REAL *m = max + position, *l = logs + position, block[LOSS_SHORT * LOSS_COLUMNS];
+        REAL *m = max + position, *l = logs + position, block[LOSS_SHORT * LOSS_COLUMNS], smooth[LOSS_COLUMNS];
         if (short_rows) {
             NAME(transpose_in)(x + start * C, block, columns, C);
             xb = block;
@@ -271,17 +335,13 @@ static void NAME(cross_entropy_forward)(const REAL *x, const int64_t *target, co
             _Pragma("omp simd")
             for (int64_t j = 0; j < columns; j++) l[j] = NAME(v_log)(l[j]);
         }
+        if (smoothing > 0) NAME(smooth_sum)(xb, m, weight, smooth, C, stride, columns);
         for (int64_t j = 0; j < columns; j++) {
             const int64_t t = target[position + j];
             double loss = 0;
             if (t != ignore) {
                 loss = keep * (weight ? weight[t] : 1) * ((double)(m[j] - xb[t * stride + j]) + l[j]);
-                if (smoothing > 0) {
-                    double smooth = 0;
-                    for (int64_t c = 0; c < C; c++)
-                        smooth += (weight ? weight[c] : 1) * ((double)(m[j] - xb[c * stride + j]) + l[j]);
-                    loss += share * smooth;
-                }
+                if (smoothing > 0) loss += share * (smooth[j] + weights * l[j]);
             }
             losses[position + j] = (REAL)loss;
         }
@@ -294,12 +354,7 @@ static void NAME(cross_entropy_forward)(const REAL *x, const int64_t *target, co
 static void NAME(cross_entropy_backward)(const REAL *g, int64_t g_step, double scale, const REAL *x, const int64_t *target,
                                          const REAL *weight, int64_t ignore, double smoothing, const REAL *max, const REAL *logs,
                                          REAL *gx, int64_t N, int64_t C, int64_t D, int threads) {
-    const double keep = 1 - smoothing, share = smoothing / (double)C;
-    double weights = (double)C;
-    if (weight) {
-        weights = 0;
-        for (int64_t c = 0; c < C; c++) weights += weight[c];
-    }
+    const double keep = 1 - smoothing, share = smoothing / (double)C, weights = NAME(weight_sum)(weight, C);
     const int short_rows = D == 1 && C <= LOSS_SHORT;
     const NAME(loss_cut) cut = NAME(loss_cut_of)(N, D, short_rows);
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)")
@@ -339,9 +394,7 @@ static void NAME(cross_entropy_backward)(const REAL *g, int64_t g_step, double s
                 }
             }
         }
-        if (smoothing > 0)
-            for (int64_t c = 0; c < C; c++)
-                for (int64_t j = 0; j < columns; j++) ob[c * stride + j] -= (REAL)(a[j] * share * (weight ? weight[c] : 1));
+        if (smoothing > 0) NAME(subtract_shares)(ob, a, share, weight, C, stride, columns);
         for (int64_t j = 0; j < columns; j++) {
             const int64_t t = target[position + j];
             if (t != ignore) ob[t * stride + j] -= (REAL)(a[j] * keep * (weight ? weight[t] : 1));

@@ -250,9 +250,9 @@ class CrossEntropyGradFunction(Function):
         return gg, gx
 
 
-def _cross_entropy_gradient(g: Tensor, x: Tensor, classes: np.ndarray, ignore: int, reduction: str) -> Tensor:
+def _cross_entropy_gradient(g: Tensor, x: Tensor, classes: np.ndarray, ignore: int, smoothing: float, reduction: str) -> Tensor:
     """The differentiable gradient of the compiled cross entropy."""
-    node = CrossEntropyFunction(_Target(classes, None, ignore, reduction), 0.0)
+    node = CrossEntropyFunction(_Target(classes, None, ignore, reduction), smoothing)
     node.forward(x._array)
     return apply(CrossEntropyGradFunction(node), g, x)
 

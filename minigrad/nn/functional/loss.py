@@ -260,8 +260,9 @@ def cross_entropy(
     weight (C): a factor for each class; the mean is then the weighted mean. Raises ValueError, RuntimeError and IndexError as PyTorch
     does for a batch size, shape, dtype or class that does not fit, before anything is computed.
     """
-    if weight is None and size_average is None and reduce is None and label_smoothing == 0 and reduction in ("mean", "sum"):
-        loss = hot_loss.try_class_loss(input, target, ignore_index, reduction == "mean", True)
+    plain = weight is None and size_average is None and reduce is None and reduction in ("mean", "sum")
+    if plain and 0 <= label_smoothing <= 1:
+        loss = hot_loss.try_class_loss(input, target, ignore_index, reduction == "mean", True, label_smoothing)
         if loss is not None:
             return loss
     reduction = _reduction(reduction, size_average, reduce)
@@ -314,7 +315,7 @@ def nll_loss(
 ) -> Tensor:
     """-weight[t] input[t] for log probabilities input (N, C, d1, ...) or (C) and classes t. Arguments and errors as cross_entropy's."""
     if weight is None and size_average is None and reduce is None and reduction in ("mean", "sum"):
-        loss = hot_loss.try_class_loss(input, target, ignore_index, reduction == "mean", False)
+        loss = hot_loss.try_class_loss(input, target, ignore_index, reduction == "mean", False, 0)
         if loss is not None:
             return loss
     reduction = _reduction(reduction, size_average, reduce)
