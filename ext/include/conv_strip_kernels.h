@@ -16,6 +16,7 @@
 #define CONV_STRIP (524288 / (int64_t)sizeof(REAL)) /* elements of a strip: 512 KB, half of an L2 cache */
 #define CONV_JOBS 8                                 /* pieces that a large enough problem is cut into at least */
 #define CONV_GATHERED 128 /* taps that are gathered at a time: by two vectors, 16 KB, half of an L1 cache */
+#define CONV_TAKEN 64  /* pieces of lines that are copied for all channels at a time */
 #define CONV_LARGE 1000000                          /* multiplications from which cutting it further is worth the trouble */
 
 /* c[i][j] = sum over k of a[k][i] * b[offset[k] + j];  a (K, rows), rows x (vectors * LANES) results, each sum in order of k,
@@ -64,34 +65,72 @@ typedef void (*NAME(conv_micro_t))(int64_t, const REAL *, const REAL *, const in
 #endif
 static const NAME(conv_micro_t) NAME(conv_micro_table)[CONV_ROWS + 1] = CONV_TABLE(conv_micro);
 
-/* Copies what a tile (first point m, size a) reads of `channels` channels of `images` images into a strip. */
+/* A vector of a line of a strip, or what there is of it: n elements, taken from element `from` of an image on, of which those
+   from `first` up to `end` lie in it; low, high: the lanes of two vectors there that do. */
+typedef struct {
+    int64_t from, to, n, first, end;
+    uint32_t low, high;
+} NAME(conv_taken);
+
+static NAME(conv_taken) NAME(conv_piece_of_line)(int64_t at, int64_t to, int64_t n, int64_t step, int64_t size) {
+    NAME(conv_taken) piece = {at, to, n, 0, 0, 0, 0};
+    const int64_t reach = conv_min(size - at, n * step);
+    NAME(conv_inside)(n, at, step, size, &piece.first, &piece.end);
+    piece.low = NAME(conv_lanes)(-at, reach);
+    piece.high = NAME(conv_lanes)(-at - LANES, reach - LANES);
+    return piece;
+}
+
+/* Copies the pieces of all channels and images of a tile. */
+static void NAME(conv_fill_pieces)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, int64_t channels,
+                                   int64_t images, const conv_grid *g, const NAME(conv_taken) *piece, int64_t pieces) {
+    const int64_t step = g->axis[2].step;
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t n = 0; n < images; n++) {
+            const REAL *const image = x + n * x_image + c * x_channel;
+            REAL *const plane = strip + c * g->channel + n * g->plane;
+            for (int64_t i = 0; i < pieces; i++) {
+                const REAL *const from = image + piece[i].from;
+                REAL *const to = plane + piece[i].to;
+                if (step > 2) NAME(conv_fill_row)(to, piece[i].n, from, step, piece[i].first, piece[i].end);
+                else {
+                    VECTOR v = NAME(conv_masked)(piece[i].low, from);
+                    if (step == 2) v = NAME(conv_every_second)(v, NAME(conv_masked)(piece[i].high, from + LANES), 0);
+                    NAME(gemm_store)(to, v, piece[i].n);
+                }
+            }
+        }
+}
+
+/* Copies what a tile (first point m, size a) reads of `channels` channels of `images` images into a strip. Where each piece
+   lies is found once for all of them, since small images have short lines: the gradient of w of 3x3 with a stride of 2, 64 to
+   128 channels, 8x8, takes 0.53 ms and not 0.63. */
 static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, int64_t channels,
                                   int64_t images, const conv_grid *g, const int64_t *size, const int64_t *m, const int64_t *a) {
     const conv_axis *D = &g->axis[0], *H = &g->axis[1], *W = &g->axis[2];
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t n = 0; n < images; n++) {
-            const REAL *from = x + n * x_image + c * x_channel;
-            REAL *plane = strip + c * g->channel + n * g->plane;
-            for (int64_t pd = 0; pd < D->phases; pd++)
-                for (int64_t ph = 0; ph < H->phases; ph++)
-                    for (int64_t pw = 0; pw < W->phases; pw++, plane += g->length[0] * g->length[1] * g->length[2]) {
+    NAME(conv_taken) piece[CONV_TAKEN];
+    int64_t pieces = 0, phase = 0;
+    for (int64_t pd = 0; pd < D->phases; pd++)
+        for (int64_t ph = 0; ph < H->phases; ph++)
+            for (int64_t pw = 0; pw < W->phases; pw++, phase++)
+                for (int64_t d = 0; d < a[0] + D->reach; d++)
+                    for (int64_t h = 0; h < a[1] + H->reach; h++) {
+                        const int64_t at_d = (m[0] + d) * D->step + D->lo + pd * D->unit;
+                        const int64_t at_h = (m[1] + h) * H->step + H->lo + ph * H->unit;
                         const int64_t at_w = m[2] * W->step + W->lo + pw * W->unit, n_w = a[2] + W->reach;
-                        int64_t first, end;
-                        NAME(conv_inside)(n_w, at_w, W->step, size[2], &first, &end);
-                        for (int64_t d = 0; d < a[0] + D->reach; d++)
-                            for (int64_t h = 0; h < a[1] + H->reach; h++) {
-                                const int64_t at_d = (m[0] + d) * D->step + D->lo + pd * D->unit;
-                                const int64_t at_h = (m[1] + h) * H->step + H->lo + ph * H->unit;
-                                REAL *row = plane + (d * g->length[1] + h) * g->length[2];
-                                if (at_d < 0 || at_d >= size[0] || at_h < 0 || at_h >= size[1])
-                                    NAME(conv_fill_row)(row, n_w, from, 1, 0, 0);
-                                else {
-                                    const REAL *source = from + (at_d * size[1] + at_h) * size[2] + at_w;
-                                    NAME(conv_fill_row)(row, n_w, source, W->step, first, end);
-                                }
-                            }
+                        const int64_t to = ((phase * g->length[0] + d) * g->length[1] + h) * g->length[2];
+                        const int inside = at_d >= 0 && at_d < size[0] && at_h >= 0 && at_h < size[1];
+                        for (int64_t j = 0; j < n_w; j += LANES) {
+                            NAME(conv_taken) *const next = &piece[pieces++];
+                            *next = NAME(conv_piece_of_line)(at_w + j * W->step, to + j, conv_min(LANES, n_w - j), W->step,
+                                                    inside ? size[2] : 0);
+                            next->from = inside ? next->from + (at_d * size[1] + at_h) * size[2] : 0;
+                            if (pieces < CONV_TAKEN) continue;
+                            NAME(conv_fill_pieces)(strip, x, x_channel, x_image, channels, images, g, piece, pieces);
+                            pieces = 0;
+                        }
                     }
-        }
+    NAME(conv_fill_pieces)(strip, x, x_channel, x_image, channels, images, g, piece, pieces);
 }
 
 /* Cuts a grid into tiles, by shapes alone. rows: of the register tile. */
@@ -345,6 +384,7 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
 #undef CONV_VECTORS
 #undef CONV_STRIP
 #undef CONV_JOBS
+#undef CONV_TAKEN
 #undef CONV_LARGE
 #undef CONV_MICRO
 #undef CONV_FIRST_SIX

@@ -157,7 +157,8 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
         conv_measure(t, c_block);
     }
     const int64_t units = (s.N + t->images - 1) / t->images * conv_tiles(t);
-    const int64_t pieces = own_jobs < wanted ? conv_min(units, (wanted + own_jobs - 1) / own_jobs) : 1;
+    const int64_t most = own_jobs < wanted ? conv_min(units, (wanted + own_jobs - 1) / own_jobs) : 1;
+    const int64_t pieces = units > 0 ? conv_ceil_div(units, conv_ceil_div(units, most)) : most; /* even ones */
     const int64_t part_size = s.groups * K * (by_points ? O : wide);
 
     conv_arena arena = {scratch, 0};
