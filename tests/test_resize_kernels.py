@@ -171,6 +171,9 @@ def dense_samples(weight, index, size):
         (2, 0, 11, 2, 3),
         (1, 2, 5, 0, 3),
         (5, 7, 900, 4, 700),
+        (2, 16, 40, 6, 150),
+        (1, 35, 64, 1, 200),
+        (1, 16, 20, 16, 64),
     ],
 )
 def test_sample_and_adjoints(dtype, batch, channels, size, taps, points):

@@ -322,6 +322,7 @@ MG_INLINE REAL NAME(value_at)(const REAL *plane, int32_t index) {
    the results back. That reads a cache line where the planes one by one would gather from as many. */
 #ifndef SAMPLE_CHANNELS
 #define SAMPLE_CHANNELS 16
+#define SAMPLE_POINTS 64
 #define SAMPLE_LEAST_CHANNELS 4  /* with fewer the transposition costs more than it saves */
 #endif
 
@@ -355,21 +356,40 @@ static void NAME(separate)(const REAL *from, int64_t n, int64_t channels, REAL *
         for (int64_t c = 0; c < channels; c++) planes[c * stride + i] = from[i * SAMPLE_CHANNELS + c];
 }
 
-/* sample() for one block of channels; lines (size, SAMPLE_CHANNELS) and results (points, SAMPLE_CHANNELS) are scratch. */
-static void NAME(sample_block)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t channels, int64_t size,
-                               int64_t taps, int64_t points, REAL *lines, REAL *results) {
-    NAME(interleave)(x, size, size, channels, lines);
-    for (int64_t o = 0; o < points; o++) {
-        REAL sum[SAMPLE_CHANNELS] = {0};
-        for (int64_t k = 0; k < taps; k++) {
-            const int32_t at = index[k * points + o];
-            if (at < 0) continue;
-            const REAL w = weight[k * points + o], *line = lines + (int64_t)at * SAMPLE_CHANNELS;
-            for (int c = 0; c < SAMPLE_CHANNELS; c++) sum[c] += w * line[c];
+/* Adds some taps of n points to results, or writes them there. The line before the first one is zero: that of index -1. */
+MG_INLINE void NAME(sample_taps)(const REAL *lines, const REAL *weight, const int32_t *index, int64_t stride, int64_t n, int taps,
+                                 int add, REAL *results) {
+    enum { VECTORS = SAMPLE_CHANNELS / LANES };
+    for (int64_t o = 0; o < n; o++) {
+        VECTOR *to = (VECTOR *)(results + o * SAMPLE_CHANNELS), sum[VECTORS];
+        for (int v = 0; v < VECTORS; v++) sum[v] = add ? to[v] : (VECTOR){0};
+        for (int k = 0; k < taps; k++) {
+            const int32_t at = index[k * stride + o] < 0 ? -1 : index[k * stride + o];
+            const REAL w = at < 0 ? 0 : weight[k * stride + o];
+            const VECTOR *line = (const VECTOR *)(lines + (int64_t)at * SAMPLE_CHANNELS);
+            for (int v = 0; v < VECTORS; v++) sum[v] += w * line[v];
         }
-        memcpy(results + o * SAMPLE_CHANNELS, sum, sizeof sum);
+        for (int v = 0; v < VECTORS; v++) to[v] = sum[v];
     }
-    NAME(separate)(results, points, channels, out, points);
+}
+
+/* sample() for one block of channels; lines (1 + size, SAMPLE_CHANNELS) is scratch. Results wait in L1 for their transposition, and
+   four taps at a time read eight streams, which lie in one set of L1 for images of a power of two: more would push each other out. */
+static void NAME(sample_block)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t channels, int64_t size,
+                               int64_t taps, int64_t points, REAL *lines) {
+    REAL results[SAMPLE_POINTS * SAMPLE_CHANNELS] __attribute__((aligned(64)));
+    memset(lines, 0, SAMPLE_CHANNELS * sizeof(REAL));
+    lines += SAMPLE_CHANNELS;
+    NAME(interleave)(x, size, size, channels, lines);
+    for (int64_t o = 0; o < points; o += SAMPLE_POINTS) {
+        const int64_t n = points - o < SAMPLE_POINTS ? points - o : SAMPLE_POINTS;
+        int64_t k = 0;
+        for (; k + 4 <= taps; k += 4)
+            NAME(sample_taps)(lines, weight + k * points + o, index + k * points + o, points, n, 4, k > 0, results);
+        for (; k < taps; k++)
+            NAME(sample_taps)(lines, weight + k * points + o, index + k * points + o, points, n, 1, k > 0, results);
+        NAME(separate)(results, n, channels, out + o, points);
+    }
 }
 
 /* sample_adjoint() for one block of channels, gx overwritten. */
@@ -425,10 +445,9 @@ static void NAME(sample)(const REAL *x, const REAL *weight, const int32_t *index
         #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
         for (int64_t task = 0; task < batch * blocks; task++) {
             const int64_t n = task / blocks, c = task % blocks * SAMPLE_CHANNELS;
-            REAL *lines = mg_thread_scratch(NAME(sample_scratch)(size, points));
+            REAL *lines = mg_thread_scratch((1 + size) * SAMPLE_CHANNELS * (int64_t)sizeof(REAL));
             NAME(sample_block)(x + (n * channels + c) * size, weight + n * taps * points, index + n * taps * points,
-                               out + (n * channels + c) * points, SAMPLE_OF_BLOCK(channels, c), size, taps, points, lines,
-                               lines + size * SAMPLE_CHANNELS);
+                               out + (n * channels + c) * points, SAMPLE_OF_BLOCK(channels, c), size, taps, points, lines);
         }
         return;
     }
