@@ -318,8 +318,8 @@ MG_INLINE REAL NAME(value_at)(const REAL *plane, int32_t index) {
     return index < 0 ? 0 : value;
 }
 
-/* With several channels a tap is a vector of SAMPLE_CHANNELS of them: the planes of a block are transposed to (element, channel)
-   first, and the results back. That reads a cache line where the planes one by one would gather from as many. */
+/* With several channels a tap is a vector of SAMPLE_CHANNELS of them: the planes of a block are transposed to (element,
+   channel) first, and the results back. That reads a cache line where the planes one by one would gather from as many. */
 #ifndef SAMPLE_CHANNELS
 #define SAMPLE_CHANNELS 16
 #define SAMPLE_POINTS 64
@@ -357,8 +357,8 @@ static void NAME(separate)(const REAL *from, int64_t n, int64_t channels, REAL *
 }
 
 /* Adds some taps of n points to results, or writes them there. The line before the first one is zero: that of index -1. */
-MG_INLINE void NAME(sample_taps)(const REAL *lines, const REAL *weight, const int32_t *index, int64_t stride, int64_t n, int taps,
-                                 int add, REAL *results) {
+MG_INLINE void NAME(sample_taps)(const REAL *lines, const REAL *weight, const int32_t *index, int64_t stride, int64_t n,
+                                 int taps, int add, REAL *results) {
     enum { VECTORS = SAMPLE_CHANNELS / LANES };
     for (int64_t o = 0; o < n; o++) {
         VECTOR *to = (VECTOR *)(results + o * SAMPLE_CHANNELS), sum[VECTORS];
@@ -373,10 +373,11 @@ MG_INLINE void NAME(sample_taps)(const REAL *lines, const REAL *weight, const in
     }
 }
 
-/* sample() for one block of channels; lines (1 + size, SAMPLE_CHANNELS) is scratch. Results wait in L1 for their transposition, and
-   four taps at a time read eight streams, which lie in one set of L1 for images of a power of two: more would push each other out. */
-static void NAME(sample_block)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t channels, int64_t size,
-                               int64_t taps, int64_t points, REAL *lines) {
+/* sample() for one block of channels; lines (1 + size, SAMPLE_CHANNELS) is scratch. Results wait in L1 for their transposition,
+   and four taps at a time read eight streams, which lie in one set of L1 for images of a power of two: more would push each
+   other out. */
+static void NAME(sample_block)(const REAL *x, const REAL *weight, const int32_t *index, REAL *out, int64_t channels,
+                               int64_t size, int64_t taps, int64_t points, REAL *lines) {
     REAL results[SAMPLE_POINTS * SAMPLE_CHANNELS] __attribute__((aligned(64)));
     memset(lines, 0, SAMPLE_CHANNELS * sizeof(REAL));
     lines += SAMPLE_CHANNELS;
