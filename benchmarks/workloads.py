@@ -141,6 +141,15 @@ op("reduction", "cumprod over rows", lambda L, x: x.cumprod(1), positive(256, 64
 op("reduction", "sort rows", lambda L, x: x.sort(1), normal(*MATRIX), control=lambda x: np.sort(x, 1))
 op("reduction", "topk 10 of rows", lambda L, x: x.topk(10, 1), normal(*MATRIX))
 op("reduction", "topk 100 of 10000", lambda L, x: x.topk(100, 1), normal(64, 10000))
+for dim, lines in enumerate(("columns", "rows")):
+    op(
+        "reduction",
+        f"cumsum of int64 over {lines}",
+        lambda L, x, dim=dim: x.cumsum(dim),
+        integers(1000, *MATRIX),
+        backward=False,
+    )
+op("reduction", "cumsum of a vector", lambda L, x: x.cumsum(0), normal(50000))
 op("reduction", "unique", lambda L, x: L.unique(x), integers(1000, 100000), backward=False)
 op("reduction", "median of rows", lambda L, x: x.median(1), normal(*MATRIX))
 
@@ -341,6 +350,12 @@ op(
 )
 op("index", "index_select", lambda L, x, i: x.index_select(0, i), normal(1024, 256), integers(1024, 512))
 op("index", "index_add", lambda L, x, i, y: x.index_add(0, i, y), normal(1024, 256), integers(1024, 512), normal(512, 256))
+op("index", "scatter of int64", lambda L, x, i, y: x.scatter(1, i, y), integers(1000, *MATRIX), integers(1024, 256, 256),
+   integers(1000, 256, 256), backward=False)  # fmt: skip
+op("index", "scatter_add of int64", lambda L, x, i, y: x.scatter_add(1, i, y), integers(1000, *MATRIX), integers(1024, 256, 256),
+   integers(1000, 256, 256), backward=False)  # fmt: skip
+op("index", "index_add of int64", lambda L, x, i, y: x.index_add(0, i, y), integers(1000, 1024, 256), integers(1024, 512),
+   integers(1000, 512, 256), backward=False)  # fmt: skip
 op("index", "x[i] by a list of rows", lambda L, x, i: x[i], normal(1024, 256), integers(1024, 512), control=lambda x, i: x[i])
 op("index", "x[mask]", lambda L, x, m: x[m], normal(*MATRIX), mask(*MATRIX))
 op("index", "nonzero", lambda L, x: L.nonzero(x), mask(*MATRIX), backward=False)

@@ -13,7 +13,7 @@ from minigrad._ext.threads cimport plan_threads
 cnp.import_array()
 
 
-# void pointers throughout: the functions take words or floats of the size in their names.
+# void pointers throughout: the functions take words of the size in their names, or numbers of what they were found for.
 cdef extern from "index_rows.h" nogil:
     int64_t mg_places(uint8_t *mask, int64_t n, int64_t *places)
     int64_t mg_count(uint8_t *mask, int64_t n)
@@ -23,14 +23,14 @@ cdef extern from "index_rows.h" nogil:
     int mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
     int mg_gather_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
     int mg_gather_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
-    int mg_add_rows_32(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
-                       int threads)
-    int mg_add_rows_64(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
-                       int threads)
-    int mg_scatter_32(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
-                      int add, int threads)
-    int mg_scatter_64(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t inner, int64_t count,
-                      int add, int threads)
+    ctypedef int (*rows_adder "mg_rows_adder")(
+        void *x, void *rows, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads
+    ) noexcept nogil
+    ctypedef int (*scatterer "mg_scatterer")(
+        void *x, void *values, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int add, int threads
+    ) noexcept nogil
+    rows_adder mg_find_rows_adder(int floats, int64_t item)
+    scatterer mg_find_scatterer(int floats, int64_t item)
 
 
 def are_inside(cnp.ndarray index, int64_t size) -> bool:
@@ -105,22 +105,19 @@ cdef cnp.ndarray like_table(cnp.ndarray x, tuple shape, cnp.ndarray source):
 
 def add_rows(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
     """out = x, or zeros of a shape if x is None; then out[o, index[i], :] += source[o, i, :] in the order of i. All contiguous and of one
-    float type."""
+    dtype, floats or integers of 4 or 8 bytes."""
     cdef int64_t count = cnp.PyArray_SIZE(index)
     cdef cnp.ndarray out = like_table(x, shape, source)
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
     cdef void *start = NULL if x is None else cnp.PyArray_DATA(x)
     cdef void *rows = cnp.PyArray_DATA(source)
     cdef void *to = cnp.PyArray_DATA(out)
-    cdef bint single = cnp.PyArray_TYPE(source) == cnp.NPY_FLOAT32
+    cdef rows_adder add = mg_find_rows_adder(cnp.PyArray_ISFLOAT(source), cnp.PyArray_ITEMSIZE(source))
     cdef int inside, threads = plan_threads(outer * (size * (inner // 16 + 1) + count * (inner // 8 + 2)))
     if outer * inner * size == 0:
         return out if are_inside(index, size) else None
     with nogil:
-        if single:
-            inside = mg_add_rows_32(start, rows, at, to, outer, size, inner, count, threads)
-        else:
-            inside = mg_add_rows_64(start, rows, at, to, outer, size, inner, count, threads)
+        inside = add(start, rows, at, to, outer, size, inner, count, threads)
     return out if inside else None
 
 
@@ -143,18 +140,15 @@ def gather(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_
 
 def scatter(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner, bint add):
     """out = x, or zeros of a shape if x is None; then out[o, index[o, i, k], k] = source[o, i, k], or (add) += it, in the order of i. All
-    contiguous, x and source of one float type."""
+    contiguous, x and source of one dtype, floats or integers of 4 or 8 bytes."""
     cdef int64_t count = cnp.PyArray_SIZE(index) // (outer * inner) if outer * inner else 0
     cdef cnp.ndarray out = like_table(x, shape, source)
     cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
     cdef void *start = NULL if x is None else cnp.PyArray_DATA(x)
     cdef void *values = cnp.PyArray_DATA(source)
     cdef void *to = cnp.PyArray_DATA(out)
-    cdef bint single = cnp.PyArray_TYPE(source) == cnp.NPY_FLOAT32
+    cdef scatterer put = mg_find_scatterer(cnp.PyArray_ISFLOAT(source), cnp.PyArray_ITEMSIZE(source))
     cdef int inside, adds = add, threads = plan_threads(outer * inner * (count + size // 16))
     with nogil:
-        if single:
-            inside = mg_scatter_32(start, values, at, to, outer, size, inner, count, adds, threads)
-        else:
-            inside = mg_scatter_64(start, values, at, to, outer, size, inner, count, adds, threads)
+        inside = put(start, values, at, to, outer, size, inner, count, adds, threads)
     return out if inside else None

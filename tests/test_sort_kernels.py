@@ -34,6 +34,15 @@ def test_sorted_lines(dtype, n):
             np.testing.assert_array_equal(values, np.take_along_axis(x, order, 1))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 100), (17, 33), (2, 5, 40), (0, 3), (3, 0)])
+def test_running_sums_and_products_of_integers_wrap(shape):
+    x = np.random.default_rng(0).integers(-(2**62), 2**62, shape)
+    for axis in range(x.ndim):
+        for ours, numpys in ((scan.cumsum, np.cumsum), (scan.cumprod, np.cumprod)):
+            np.testing.assert_array_equal(ours(x, axis, False), numpys(x, axis))
+            np.testing.assert_array_equal(ours(x, axis, True), np.flip(numpys(np.flip(x, axis), axis), axis))
+
+
 def test_which_arrays_are_sorted():
     assert sort.sorts(np.ones((2, 3), np.float32))
     assert not sort.sorts(np.ones((2, 3), bool))

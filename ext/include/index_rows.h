@@ -1,4 +1,4 @@
-/* Gathering and scattering along one axis: see index.pyx for the layout. WORD: any element of that size; REAL: what is added.
+/* Gathering and scattering along one axis: see index.pyx for the layout. WORD: any element of that size; NUMBER: what is added.
    A task looks whether its indices are in range before it uses them: the functions give 0, and nothing of use, if one is not. */
 #ifndef MINIGRAD_INDEX_ROWS_H
 #define MINIGRAD_INDEX_ROWS_H
@@ -108,42 +108,55 @@ static inline void mg_start_table(char *table, const char *x, int64_t start, int
     else if (x != table) memcpy(table + start, x + start, bytes);
 }
 
-#define MG_INDEX_REALS(REAL, bits)                                                                                      \
+/* Integers are added as unsigned ones, which wrap. */
+#define MG_ADD_ROW(INTEGER, name)                                                                                       \
+    static inline void name(INTEGER *restrict to, const INTEGER *restrict from, int64_t n) {                            \
+        for (int64_t i = 0; i < n; i++) to[i] += from[i];                                                               \
+    }
+MG_ADD_ROW(uint32_t, mg_add_row_i32)
+MG_ADD_ROW(uint64_t, mg_add_row_i64)
+#undef MG_ADD_ROW
+
+#define MG_INDEX_NUMBERS(NUMBER, type, ADD_ROW)                                                                         \
     /* table = x, or zeros without one; then table[o, at[i], :] += source[o, i, :] in the order of i */                 \
-    static int mg_add_rows_##bits(const REAL *x, const REAL *source, const int64_t *at, REAL *table, int64_t outer,     \
+    static int mg_add_rows_##type(const void *x, const void *rows, const int64_t *at, void *out, int64_t outer,         \
                                   int64_t size, int64_t inner, int64_t count, int threads) {                            \
+        const NUMBER *source = rows;                                                                                    \
+        NUMBER *table = out;                                                                                            \
         int outside = 0;                                                                                                \
         MG_INDEX_THREADS                                                                                                \
         for (int64_t task = 0; task < outer * MG_INDEX_OWNERS; task++) {                                                \
             const int64_t o = task / MG_INDEX_OWNERS, owner = task % MG_INDEX_OWNERS;                                   \
             const int64_t first = (size * owner + MG_INDEX_OWNERS - 1) / MG_INDEX_OWNERS;                               \
             const int64_t last = (size * (owner + 1) + MG_INDEX_OWNERS - 1) / MG_INDEX_OWNERS;                          \
-            const int64_t line = inner * sizeof(REAL);                                                                  \
+            const int64_t line = inner * sizeof(NUMBER);                                                                \
             mg_start_table((char *)table, (const char *)x, (o * size + first) * line, (last - first) * line);           \
             if (owner == 0) outside |= MG_INDEX_OUTSIDE(at, count);                                                     \
             for (int64_t i = 0; i < count; i++) {                                                                       \
                 if (at[i] < first || at[i] >= last) continue;                                                           \
-                add_row(table + (o * size + at[i]) * inner, source + (o * count + i) * inner, inner);                   \
+                ADD_ROW(table + (o * size + at[i]) * inner, source + (o * count + i) * inner, inner);                   \
             }                                                                                                           \
         }                                                                                                               \
         return !outside;                                                                                                \
     }                                                                                                                   \
     /* table = x, or zeros without one; then table[o, at[o, i, k], k] = source[o, i, k], or += , in the order of i */   \
-    static int mg_scatter_##bits(const REAL *x, const REAL *source, const int64_t *at, REAL *table, int64_t outer,      \
+    static int mg_scatter_##type(const void *x, const void *values, const int64_t *at, void *out, int64_t outer,        \
                                  int64_t size, int64_t inner, int64_t count, int add, int threads) {                    \
+        const NUMBER *source = values;                                                                                  \
+        NUMBER *table = out;                                                                                            \
         int outside = 0;                                                                                                \
         MG_INDEX_THREADS                                                                                                \
         for (int64_t o = 0; o < outer; o++) {                                                                           \
-            const REAL *from = source + o * count * inner;                                                              \
-            const int64_t *places = at + o * count * inner, line = size * inner * sizeof(REAL);                         \
-            REAL *to = table + o * size * inner;                                                                        \
+            const NUMBER *from = source + o * count * inner;                                                            \
+            const int64_t *places = at + o * count * inner, line = size * inner * sizeof(NUMBER);                       \
+            NUMBER *to = table + o * size * inner;                                                                      \
             mg_start_table((char *)table, (const char *)x, o * line, line);                                             \
             if (MG_INDEX_OUTSIDE(places, count * inner)) { outside = 1; continue; }                                     \
             if (inner == 1 && add) { for (int64_t i = 0; i < count; i++) to[places[i]] += from[i]; continue; }          \
             if (inner == 1) { for (int64_t i = 0; i < count; i++) to[places[i]] = from[i]; continue; }                  \
             for (int64_t i = 0; i < count * inner; i += inner)                                                          \
                 for (int64_t k = 0; k < inner; k++) {                                                                   \
-                    REAL *element = to + places[i + k] * inner + k;                                                     \
+                    NUMBER *element = to + places[i + k] * inner + k;                                                   \
                     *element = add ? *element + from[i + k] : from[i + k];                                              \
                 }                                                                                                       \
         }                                                                                                               \
@@ -154,9 +167,26 @@ typedef uint32_t __attribute__((may_alias)) mg_index_word32;
 typedef uint64_t __attribute__((may_alias)) mg_index_word64;
 MG_INDEX_WORDS(mg_index_word32, 32)
 MG_INDEX_WORDS(mg_index_word64, 64)
-MG_INDEX_REALS(float, 32)
-MG_INDEX_REALS(double, 64)
+MG_INDEX_NUMBERS(float, f32, add_row)
+MG_INDEX_NUMBERS(double, f64, add_row)
+MG_INDEX_NUMBERS(uint32_t, i32, mg_add_row_i32)
+MG_INDEX_NUMBERS(uint64_t, i64, mg_add_row_i64)
 #undef MG_INDEX_WORDS
-#undef MG_INDEX_REALS
+#undef MG_INDEX_NUMBERS
+
+typedef int (*mg_rows_adder)(const void *x, const void *rows, const int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner,
+                             int64_t count, int threads);
+typedef int (*mg_scatterer)(const void *x, const void *values, const int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner,
+                            int64_t count, int add, int threads);
+
+/* The functions for floats or integers of 4 or 8 bytes. */
+static mg_rows_adder mg_find_rows_adder(int floats, int64_t item) {
+    if (floats) return item == 4 ? mg_add_rows_f32 : mg_add_rows_f64;
+    return item == 4 ? mg_add_rows_i32 : mg_add_rows_i64;
+}
+static mg_scatterer mg_find_scatterer(int floats, int64_t item) {
+    if (floats) return item == 4 ? mg_scatter_f32 : mg_scatter_f64;
+    return item == 4 ? mg_scatter_i32 : mg_scatter_i64;
+}
 
 #endif

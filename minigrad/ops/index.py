@@ -94,7 +94,7 @@ class RowsAddFunction(Function):
         self.positions, self.dim, self.shape = positions, dim, shape
 
     def forward(self, x):
-        if x.dtype.kind == "f":
+        if x.itemsize in (4, 8):
             return kernels.add_rows(None, self.shape, np.ascontiguousarray(x), self.positions, *_around(self.shape, self.dim))
         out = zeros_array(self.shape, x.dtype)
         np.add.at(out, (slice(None),) * self.dim + (self.positions,), x)
@@ -179,11 +179,11 @@ class ElementsPutFunction(Function):
         )
 
 
-def _has_kernel(x: Tensor, positions: np.ndarray, dim: int, floats: bool) -> bool:
-    """Whether the kernels of elements serve: float tensors (or, without arithmetic, 4 and 8 bytes) and equal other sizes."""
+def _has_kernel(x: Tensor, positions: np.ndarray, dim: int) -> bool:
+    """Whether the kernels of elements serve: elements of 4 or 8 bytes and equal other sizes."""
     array = x._array
     return (
-        (array.dtype.kind == "f" if floats else array.itemsize in (4, 8))
+        array.itemsize in (4, 8)
         and x.ndim > 0
         and positions.shape[:dim] == array.shape[:dim]
         and positions.shape[dim + 1 :] == array.shape[dim + 1 :]
@@ -487,7 +487,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
                 f"Size does not match at dimension {d} expected index {list(positions.shape)} to be no larger than self "
                 f"{list(input._array.shape)} apart from dimension {dim}"
             )
-    if input.ndim and index.ndim and _has_kernel(input, positions, dim, input.requires_grad):
+    if input.ndim and index.ndim and _has_kernel(input, positions, dim):
         return apply(ElementsFunction(positions, dim), input)
     _in_range(RuntimeError, positions, input._array.shape[dim] if input.ndim else 1, dim)
     if input.ndim == 0 or index.ndim == 0:
@@ -586,7 +586,7 @@ def scatter(
     src = _scatter_source("scatter", input, dim, index, src)
     if input.ndim == 0:
         return reshape(scatter(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1), reduce=reduce), ())
-    if reduce is None and _has_kernel(input, positions, dim, True):
+    if reduce is None and _has_kernel(input, positions, dim):
         return apply(ElementsPutFunction(positions, dim, False), input, src)
     _in_range(RuntimeError, positions, input._array.shape[dim], dim)
     if reduce == "add":
@@ -605,7 +605,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     src = _scatter_source("scatter_add", input, dim, index, src)
     if input.ndim == 0:
         return reshape(scatter_add(reshape(input, 1), 0, reshape(index, -1), reshape(src, -1)), ())
-    if _has_kernel(input, positions, dim, True):
+    if _has_kernel(input, positions, dim):
         return apply(ElementsPutFunction(positions, dim, True), input, src)
     _in_range(RuntimeError, positions, input._array.shape[dim], dim)
     return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
@@ -649,7 +649,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     if source._array.shape != expected:
         raise RuntimeError(f"index_add_(): source must have shape {list(expected)}, but got {list(source._array.shape)}")
     source = source if alpha == 1 else source * alpha
-    if input.dtype.is_floating_point and input.ndim:
+    if input._array.itemsize in (4, 8) and input.ndim:
         return apply(RowsPutFunction(positions, dim), input, source)
     _in_range(IndexError, positions, input._array.shape[dim] if input.ndim else 1, dim)
     return input + apply(RowsAddFunction(positions, dim, input._array.shape), source)

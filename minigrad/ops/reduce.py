@@ -216,7 +216,7 @@ class CumsumFunction(Function):
         self.dim, self.reverse = dim, reverse
 
     def forward(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype.kind == "f" or x.dtype == np.int64:
             return scan.cumsum(x, self.dim, self.reverse)
         return np.cumsum(x, axis=self.dim, dtype=x.dtype)
 
@@ -242,7 +242,7 @@ class CumprodFunction(Function):
         self.dim = dim
 
     def forward(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype.kind == "f" or x.dtype == np.int64:
             return scan.cumprod(x, self.dim, False)
         return np.cumprod(x, axis=self.dim, dtype=x.dtype)
 
