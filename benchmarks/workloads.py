@@ -46,7 +46,9 @@ for name in (
     "exp2",
     "sign",
     "floor",
+    "frac",
     "round",
+    "nan_to_num",
 ):
     op("elementwise", name, lambda L, x, name=name: getattr(L, name)(x), normal(*MATRIX))
 for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "asin", "acos", "logit"):
@@ -101,6 +103,7 @@ op("elementwise", "float64 to float32", lambda L, x: x.double().float(), normal(
 op("elementwise", "x += y", lambda L, x, y: x.add_(y), normal(*MATRIX), normal(*MATRIX), backward=False)
 op("elementwise", "x *= 1", lambda L, x: x.mul_(1.0), normal(*MATRIX), backward=False)
 op("elementwise", "relu_", lambda L, x: L.relu_(x), normal(*MATRIX), backward=False)
+op("elementwise", "x & y of bool", lambda L, x, y: x & y, mask(*MATRIX), mask(*MATRIX), backward=False)
 op("elementwise", "x == y", lambda L, x, y: x == y, normal(*MATRIX), normal(*MATRIX), backward=False)
 op("elementwise", "x < 0.5", lambda L, x: x < 0.5, normal(*MATRIX), backward=False)
 op("elementwise", "clone", lambda L, x: x.clone(), normal(*IMAGES), control=lambda x: x.copy())

@@ -114,6 +114,7 @@ cdef extern from "elementwise.h" nogil:
     const unary_kernel FLOOR "MG_KERNEL(unary_kernel, unary_floor)"
     const unary_kernel CEIL "MG_KERNEL(unary_kernel, unary_ceil)"
     const unary_kernel TRUNC "MG_KERNEL(unary_kernel, unary_trunc)"
+    const unary_kernel FRAC "MG_KERNEL(unary_kernel, unary_frac)"
     const unary_kernel RINT "MG_KERNEL(unary_kernel, unary_rint)"
     const unary_kernel CUBE "MG_KERNEL(unary_kernel, unary_cube)"
     const unary_kernel INVERSE_OF_SQUARE "MG_KERNEL(unary_kernel, unary_inverse_of_square)"
@@ -147,6 +148,7 @@ cdef extern from "elementwise.h" nogil:
     const unary_3_kernel HUBER "MG_KERNEL(unary_3_kernel, unary_huber)"
     const unary_3_kernel SOFTPLUS "MG_KERNEL(unary_3_kernel, unary_softplus)"
     const unary_3_kernel THRESHOLD "MG_KERNEL(unary_3_kernel, unary_threshold)"
+    const unary_3_kernel NAN_TO_NUM "MG_KERNEL(unary_3_kernel, unary_nan_to_num)"
     const unary_3_kernel HARDSHRINK "MG_KERNEL(unary_3_kernel, unary_hardshrink)"
     const unary_3_kernel SOFTSHRINK "MG_KERNEL(unary_3_kernel, unary_softshrink)"
     const grad_3_kernel LEAKY_RELU_BACKWARD "MG_KERNEL(grad_3_kernel, grad_leaky_relu)"
@@ -691,6 +693,11 @@ def trunc(x):
     return unary(x, "trunc", TRUNC, MOVE)
 
 
+def frac(x):
+    """x - trunc(x)."""
+    return unary(x, "frac", FRAC, MOVE)
+
+
 def round(x):
     """The nearest integers, halves to the even one."""
     return unary(x, "round", RINT, MOVE)
@@ -829,6 +836,11 @@ def hardtanh(x, double low, double high):
 def softplus(x, double beta, double threshold):
     """log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
     return unary_3(x, "softplus", SOFTPLUS, HEAVY, beta, threshold, 0)
+
+
+def nan_to_num(x, double nan, double posinf, double neginf):
+    """x with other numbers for NaN and the infinities."""
+    return unary_3(x, "nan_to_num", NAN_TO_NUM, MOVE, nan, posinf, neginf)
 
 
 def threshold(x, double threshold, double value):

@@ -101,6 +101,7 @@ UNARY = {
     "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "logsigmoid": lambda x: -np.log1p(np.exp(-x)),
+    "frac": lambda x: x - np.trunc(x),
     "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
     "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
     ("leaky_relu", 0.1): lambda x: np.where(x > 0, x, 0.1 * x),
@@ -140,6 +141,17 @@ def test_unary(op, dtype):
     if name not in ("reciprocal", "rsqrt"):
         of_nan = getattr(elementwise, name)(np.full(5, np.nan, dtype), *parameters)
         assert (of_nan == 0 if name == "sign" else np.isnan(of_nan)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [0, 1, 37, 70_001])
+def test_nan_to_num_replaces_what_is_not_finite_alone(size, dtype):
+    largest = np.finfo(dtype).max
+    x = np.resize(np.array([np.nan, 1.5, np.inf, -0.0, -np.inf, largest, -largest], dtype), size)
+    y = elementwise.nan_to_num(x, 0.25, 7, -8)
+    want = np.nan_to_num(x, nan=0.25, posinf=7, neginf=-8)
+    np.testing.assert_array_equal(y, want)
+    np.testing.assert_array_equal(np.signbit(y), np.signbit(want))
 
 
 @pytest.mark.parametrize("bad", [np.arange(3), np.ones(3, bool), np.ones(3, np.float16), 1.0])

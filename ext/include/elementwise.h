@@ -102,6 +102,7 @@ typedef struct {
 #define unary_hardtanh(x, ...) MG_CALL(unary_hardtanh, x)(x, __VA_ARGS__)
 #define unary_softplus(x, ...) MG_CALL(unary_softplus, x)(x, __VA_ARGS__)
 #define unary_threshold(x, ...) MG_CALL(unary_threshold, x)(x, __VA_ARGS__)
+#define unary_nan_to_num(x, ...) MG_CALL(unary_nan_to_num, x)(x, __VA_ARGS__)
 #define unary_hardshrink(x, ...) MG_CALL(unary_hardshrink, x)(x, __VA_ARGS__)
 #define unary_softshrink(x, ...) MG_CALL(unary_softshrink, x)(x, __VA_ARGS__)
 #define binary_tanh_backward(x, ...) MG_CALL(binary_tanh_backward, x)(x, __VA_ARGS__)

@@ -407,10 +407,20 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return _stepwise("round", (lambda x: np.round(x, decimals)) if decimals else kernels.round, input)
 
 
-@named_node
+class FracFunction(Function):
+    def forward(self, x):
+        return kernels.frac(x)
+
+    def backward(self, g):
+        return g
+
+
 def frac(input: Tensor) -> Tensor:
     """The fractional part: input - trunc(input)."""
-    return input - trunc(input)
+    out = try_kernel(kernels.frac, input)
+    if out is not None:
+        return out
+    return apply(FracFunction(), input) if input.dtype.is_floating_point else input - trunc(input)
 
 
 # Functions
@@ -956,13 +966,24 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
 
 
 def _bitwise(name: str, function: np.ufunc, *operands: Tensor | Number) -> Tensor:
+    if isinstance(operands[0], TensorBase) and not operands[0].dtype.is_floating_point:
+        out = (
+            hot.try_ufunc(function, *operands)
+            if len(operands) == 2
+            else from_array(kernels.ufunc(function, operands[0]._array))
+        )
+        if out is not None:
+            return out
     for value in operands:
         if not isinstance(value, (TensorBase, *_NUMBERS)):
             return NotImplemented
     dtype = result_type(*operands)
     if dtype.is_floating_point:
         raise NotImplementedError(f"{name}: not implemented for {dtype}, only for integers and bool")
-    return from_array(np.asarray(function(*[as_tensor_like(value, dtype)._array for value in operands])))
+    arrays = [as_tensor_like(value, dtype)._array for value in operands]
+    if len(arrays) == 2:
+        broadcast_shapes(*(array.shape for array in arrays))
+    return from_array(kernels.ufunc(function, *arrays))
 
 
 def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._ext import elementwise as kernels
-from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, from_array, try_kernel
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import (
     _floating,
@@ -382,7 +382,17 @@ def positive(input: Tensor) -> Tensor:
     return alias(input)
 
 
-@named_node
+class NanToNumFunction(Function):
+    def __init__(self, nan: float, posinf: float, neginf: float) -> None:
+        self.numbers = nan, posinf, neginf
+
+    def forward(self, x):
+        return kernels.nan_to_num(x, *self.numbers)
+
+    def backward(self, g, x):
+        return where(isfinite(x), g, 0.0)
+
+
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """The tensor with NaN replaced by nan (0) and the infinities by posinf and neginf (the largest and smallest finite number)."""
     if not input.dtype.is_floating_point:
@@ -390,8 +400,9 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     limits = np.finfo(input._array.dtype)
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
-    infinity = where(isposinf(input), input.new_full((), high), low)
-    return where(isfinite(input), input, where(isnan(input), 0.0 if nan is None else nan, infinity))
+    numbers = (0.0 if nan is None else float(nan), float(high), float(low))
+    out = try_kernel(kernels.nan_to_num, input, *numbers)
+    return apply(NanToNumFunction(*numbers), input) if out is None else out
 
 
 # Bits
