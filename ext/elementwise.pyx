@@ -631,7 +631,7 @@ cdef object float_binary(object x, object y, object function, binary_kernel kern
 
 
 def lerp(x, end, weight):
-    """x + weight (end - x) for arrays of one dtype and shape, or 0-d; weight may be a number."""
+    """x + weight (end - x), from the nearer end, for arrays of one dtype and shape, or 0-d; weight may be a number."""
     if not isinstance(weight, np.ndarray):
         weight = scalar_like(weight, x)
     return ternary(x, end, weight, "lerp", LERP, 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+import minigrad as mg
 from minigrad._ext import elementwise, threads
 
 DTYPES = [np.float32, np.float64]
@@ -401,6 +402,28 @@ def test_kernels_of_three_arrays(dtype):
     np.testing.assert_array_equal(elementwise.minimum_backward(x, -y, -z), halves)
     with pytest.raises(ValueError, match="one dtype and shape"):
         elementwise.lerp(x, y[:3], z)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 0.7, 1.0, -0.4, -0.5, 1.5, float("nan"), "tensor"])
+def test_lerp_starts_from_the_nearer_end(torch, dtype, weight):
+    """A weight of 1 gives end exactly, beside whatever start; gradients come through infinities as in PyTorch."""
+    rng = np.random.default_rng(0)
+    x, y, w = rng.standard_normal((3, 50)).astype(dtype)
+    x[:4] = 1e10, np.inf, -np.inf, np.nan
+    y[4:7] = np.inf, -np.inf, np.nan
+    w[:9] = 0.7
+    of = {}
+    for library in (torch, mg):
+        operands = [library.tensor(v, requires_grad=True) for v in ((x, y, w) if weight == "tensor" else (x, y))]
+        number = () if weight == "tensor" else (weight,)
+        out = library.lerp(*operands, *number)
+        np.testing.assert_array_equal(library.lerp(*[v.detach() for v in operands], *number), out.detach())
+        of[library] = [out.detach().numpy(), *(g.numpy() for g in library.autograd.grad(out.sum(), operands))]
+    for wanted, got in zip(of[torch], of[mg], strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6 if dtype == "float32" else 1e-14, atol=1e-7)
+    if weight == 1:
+        np.testing.assert_array_equal(of[mg][0][[0, *range(7, 50)]], y[[0, *range(7, 50)]])
 
 
 def test_gelu_in_the_lower_tail():

@@ -109,3 +109,18 @@ def test_the_result_of_a_permuted_input_is_contiguous():
     x = mg.randn(3, 4, 5).transpose(0, 1)
     assert mg.nn.Linear(5, 6)(x).is_contiguous()
     assert mg.nn.MultiheadAttention(5, 1)(x, x, x)[0].is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"), [("addmm", "23 34"), ("addmv", "23 3"), ("addbmm", "523 534"), ("baddbmm", "523 534")]
+)
+@pytest.mark.parametrize("beta", [1, 0, 0.5])
+def test_alpha_0_ignores_the_product(name, shapes, beta):
+    left, right = (mg.ones(*map(int, shape)).requires_grad_() for shape in shapes.split())
+    wanted = getattr(mg, name)(mg.ones(()), left, right).detach() * 0 + beta
+    with mg.no_grad():
+        left.fill_(float("nan"))
+    for alpha in (0, 0.0):
+        out = getattr(mg, name)(mg.ones(()), left, right, beta=beta, alpha=alpha)
+        np.testing.assert_array_equal(out.detach().numpy(), wanted.numpy())
+        np.testing.assert_array_equal(mg.autograd.grad(out.sum(), left)[0].numpy(), np.zeros(left.shape))

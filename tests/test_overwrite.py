@@ -49,6 +49,7 @@ def test_values_are_those_out_of_place(dtype):
             check(name, x, y, z)
             check(name, x, y, z, value=-0.7)
         check("lerp", x, y, 0.3)
+        check("lerp", x, y, 0.7)
         check("lerp", x, y, z)
         for bounds in ((-1, 1), (None, 0.5), (float("nan"), 1), (y, z), (None, None)):
             check("clamp", x, *bounds)
@@ -143,12 +144,14 @@ def test_assignments_by_index_are_those_of_a_graph(index, dtype):
         np.testing.assert_array_equal(x.numpy(), expected)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
-@pytest.mark.parametrize("value", [-3, -255, -256, 256, 2.7, -2.7, 1e10, 1e30, float("nan"), float("inf"), -(2**31) - 1])
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float32", "float64"])
+@pytest.mark.parametrize(
+    "value", [-3, -255, -256, 256, 2.7, -2.7, 1e10, 1e30, 3.5e38, -1e300, float("nan"), float("inf"), -(2**31) - 1]
+)
 @pytest.mark.parametrize(
     "write", [lambda x, v: x.fill_(v), lambda x, v: x.__setitem__(0, v), lambda x, v: x.t().__setitem__(0, v)]
 )
-def test_numbers_beyond_an_integer_are_refused(torch, dtype, value, write):
+def test_numbers_beyond_the_dtype_are_refused(torch, dtype, value, write):
     """uint8 takes negative integers modulo 256, as in PyTorch."""
     wanted, got = torch.zeros(2, 2, dtype=getattr(torch, dtype)), mg.zeros(2, 2, dtype=getattr(mg, dtype))
     try:

@@ -392,7 +392,8 @@ MG_GRAD_3(grad_softplus, b * p > q ? a : a * NAME(v_sigmoid)(b * p))
 MG_GRAD_3(grad_threshold, b <= p ? 0 : a)
 MG_GRAD_3(grad_shrink, (b >= -p) & (b <= p) ? 0 : a)
 
-MG_TERNARY(ternary_lerp, a + c * (b - a))
+/* from the nearer end, so that it is met exactly */
+MG_TERNARY(ternary_lerp, (c < (REAL)0.5) & (c > (REAL)-0.5) ? a + c * (b - a) : b - (b - a) * (1 - c))
 MG_TERNARY(ternary_addcmul, a + p * (b * c))
 MG_TERNARY(ternary_addcdiv, a + p * (b / c))
 MG_TERNARY(ternary_prelu_backward, b > 0 ? a : a * c)

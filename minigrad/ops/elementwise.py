@@ -34,12 +34,19 @@ def as_tensor_like(value: Tensor | Number, dtype: _dtype.dtype) -> Tensor:
         return from_array(np.asarray(np.asarray(value).astype(dtype.np)))
 
 
-def integer_for(value: Number, dtype: _dtype.dtype) -> Number:
-    """What fill_ and x[i] = value write into integers: the number without its fraction, in uint8 modulo 256 for negative integers.
+_LARGEST = {_dtype.float32: float(np.finfo(np.float32).max), _dtype.float64: math.inf, _dtype.bool: math.inf}
 
-    Raises RuntimeError for NaN and for what the dtype does not hold. A bool tensor takes the number as it is.
+
+def number_for(value: Number, dtype: _dtype.dtype) -> Number:
+    """What fill_ and x[i] = value write. In integers: the number without its fraction, in uint8 modulo 256 for negative integers.
+
+    Raises RuntimeError for what the dtype does not hold: finite numbers beyond its range, and NaN in integers. A bool tensor takes
+    the number as it is.
     """
-    if dtype is _dtype.bool:
+    largest = _LARGEST.get(dtype)
+    if largest is not None:
+        if largest < value < math.inf or -math.inf < value < -largest:
+            raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
         return value
     limits = np.iinfo(dtype.np)
     lowest = -limits.max if limits.min == 0 and isinstance(value, int) else limits.min
@@ -797,7 +804,7 @@ def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
 
 @named_node
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
-    """input + weight * (end - input)"""
+    """input + weight * (end - input), from the nearer end: a weight of 1 gives end exactly."""
     if isinstance(weight, _NUMBERS) and isinstance(end, TensorBase):
         out = try_kernel(kernels.lerp, input, end, float(weight))
         if out is not None:
@@ -805,6 +812,10 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
         x, y = broadcast_operands("lerp", input, end)
         if x.dtype.is_floating_point:
             return apply(LerpFunction(float(weight)), x, y)
+    elif isinstance(weight, TensorBase):
+        x, y, w = broadcast_operands("lerp", input, end, weight)
+        if x.dtype.is_floating_point:
+            return apply(WeightedLerpFunction(), x, y, w)
     return input + weight * (end - input)
 
 
@@ -820,6 +831,19 @@ class LerpFunction(Function):
     def backward(self, g):
         gx, gy = self.needs_input_grad
         return g * (1 - self.weight) if gx else None, g * self.weight if gy else None
+
+
+class WeightedLerpFunction(Function):
+    """x + w (y - x) for a tensor w"""
+
+    reads = {"x": ("w",), "y": ("w",), "w": ("x", "y")}
+
+    def forward(self, x, y, w):
+        return kernels.lerp(x, y, w)
+
+    def backward(self, g, x, y, w):
+        gx, gy, gw = self.needs_input_grad
+        return g * (1 - w) if gx else None, g * w if gy else None, g * (y - x) if gw else None
 
 
 @named_node

@@ -15,7 +15,7 @@ from minigrad._ext.elementwise import masked_fill_ as masked_fill_kernel
 from minigrad._ext.engine import Function, TensorBase, apply, constant_of, from_array
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
-from minigrad.ops.elementwise import as_tensor_like, integer_for, where
+from minigrad.ops.elementwise import as_tensor_like, number_for, where
 from minigrad.ops.inplace import copy_, write
 from minigrad.ops.shape import SliceFunction, cast, expand, flatten, reshape
 
@@ -404,8 +404,8 @@ def _assigned_at(input: Tensor, index: tuple, value: object) -> bool:
 
 def setitem(input: Tensor, index: object, value: object) -> None:
     """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
-    if not input.dtype.is_floating_point and isinstance(value, (int, float)):
-        value = integer_for(value, input.dtype)
+    if isinstance(value, (int, float)):
+        value = number_for(value, input.dtype)
     index, basic = _normalize_index(input, index)
     if (_assigned if basic else _assigned_at)(input, index, value):
         return

@@ -28,7 +28,7 @@ from minigrad._ext.engine import (
     raise_function_view,
 )
 from minigrad._ext.memory import broadcast_view
-from minigrad.ops.elementwise import integer_for
+from minigrad.ops.elementwise import number_for
 from minigrad.ops.shape import cast, expand
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ class FillFunction(Function):
 
 def fill_(input: Tensor, value: Tensor | float) -> Tensor:
     """Sets every element to the value."""
-    if not input.dtype.is_floating_point and isinstance(value, (int, float)):
-        value = integer_for(value, input.dtype)
+    if isinstance(value, (int, float)):
+        value = number_for(value, input.dtype)
     if type(value) in (int, float) and input._is_plain():
         fill_with(input._array, value)
         input._bump_version()

@@ -226,15 +226,22 @@ def _add_product(input: Tensor, x: Tensor, y: Tensor, beta: float, alpha: float)
     return _scaled_sum(input, _product(x, y), beta, alpha)
 
 
+def _ignored(input: Tensor, instead: Tensor | float) -> Tensor:
+    """The other tensor or number, whatever input holds; the gradient of input is zero."""
+    return where(from_array(np.zeros((), bool)), input, instead)
+
+
 def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
-    """beta * input + alpha * product, with input broadcast; beta 0 ignores input, NaN and all."""
+    """beta * input + alpha * product, with input broadcast; beta 0 ignores input, and alpha 0 the product, NaN and all."""
     if input.dtype is not product.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {input.dtype} and {product.dtype}")
     input = expand(input, *product._array.shape)
-    if alpha != 1:
+    if alpha == 0:
+        product = _ignored(product, 0)
+    elif alpha != 1:
         product = product * alpha
-    if beta == 0:  # whatever input holds; its gradient is zero
-        return where(from_array(np.zeros((), bool)), input, product)
+    if beta == 0:
+        return _ignored(input, product)
     return (input if beta == 1 else input * beta) + product
 
 
@@ -605,8 +612,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 @named_node
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta input + alpha vec1 vec2^T."""
-    return _scaled_sum(input, outer(vec1, vec2), beta, alpha)
+    """beta input + alpha vec1 vec2^T; NaN and infinity come through an alpha of 0."""
+    product = outer(vec1, vec2)
+    return _scaled_sum(input, product if alpha == 1 else product * alpha, beta, 1)
 
 
 @named_node
