@@ -201,3 +201,46 @@ def test_truth(lib):
     assert int(lib.tensor(2.9)) == 2
     with pytest.raises((RuntimeError, ValueError)):
         lib.ones(2).item()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float32"])
+def test_entries_of_0_d_tensors(dtype):
+    x, one, first = (
+        minigrad.zeros((), dtype=getattr(minigrad, dtype)),
+        minigrad.ones((), dtype=getattr(minigrad, dtype)),
+        minigrad.tensor([0]),
+    )
+    for out in (
+        x.index_add(0, first, one),
+        x.index_copy(-1, first, one),
+        x.index_fill(0, first, 1),
+        x.clone().index_add_(0, first, one),
+    ):
+        assert (out.shape, out.dtype, out.item()) == ((), x.dtype, 1)
+    with pytest.raises(IndexError):
+        x.index_copy_(0, minigrad.tensor([1]), one)
+    assert x.item() == 0
+
+
+def test_alpha_of_index_add_has_the_dtype_of_the_sum():
+    first = minigrad.tensor([0])
+    for dtype, alpha, wanted in ((minigrad.bool, 2, True), (minigrad.int64, 2.9, 2), (minigrad.int32, 0.5, 0)):
+        out = minigrad.zeros(2, dtype=dtype).index_add(0, first, minigrad.ones(1, dtype=dtype), alpha=alpha)
+        assert (out.dtype, out.tolist()) == (dtype, [wanted, 0])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        minigrad.ones(4),
+        minigrad.ones(1, 4),
+        minigrad.ones(()),
+        minigrad.ones(2, 3),
+        minigrad.ones(2, 4, dtype=minigrad.float64),
+    ],
+)
+def test_index_copy_refuses_another_shape_or_dtype(source):
+    x = minigrad.zeros(3, 4)
+    with pytest.raises(RuntimeError, match="index_copy_"):
+        x.index_copy_(0, minigrad.tensor([0, 1]), source)
+    assert not x.any()

@@ -625,7 +625,7 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor, *othe
 def _entries(name: str, input: Tensor, dim: int, index: Tensor, *others: Tensor) -> tuple:
     """The index of these entries of a dimension."""
     dim, positions = _check_index_vector(name, input, dim, index, *others)
-    return (slice(None),) * dim + (_in_range(IndexError, positions, input._array.shape[dim] if input.ndim else 1, dim),)
+    return (slice(None),) * dim + (_in_range(IndexError, positions, input._array.shape[dim], dim),)
 
 
 @accepts_axis
@@ -637,27 +637,36 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return apply(RowsFunction(positions, dim), input)
 
 
-@named_node
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
-    """A copy of input with alpha * source[i] added at entry index[i] of a dimension."""
-    dim, positions = _check_index_vector("index_add", input, dim, index, source)
+def _check_entries(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> None:
+    """Raises RuntimeError unless source has the dtype of input and an entry for each index."""
     if source.dtype is not input.dtype:
         raise RuntimeError(
-            f"index_add_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}"
+            f"{name}(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}"
         )
     expected = (*input._array.shape[:dim], index._array.size, *input._array.shape[dim + 1 :])
     if source._array.shape != expected:
-        raise RuntimeError(f"index_add_(): source must have shape {list(expected)}, but got {list(source._array.shape)}")
-    source = source if alpha == 1 else source * alpha
-    if input._array.itemsize in (4, 8) and input.ndim:
+        raise RuntimeError(f"{name}(): source must have shape {list(expected)}, but got {list(source._array.shape)}")
+
+
+@named_node
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    """A copy of input with alpha * source[i] added at entry index[i] of a dimension."""
+    if input.ndim == 0:
+        return reshape(index_add(reshape(input, 1), dim, index, reshape(source, -1), alpha=alpha), ())
+    dim, positions = _check_index_vector("index_add", input, dim, index, source)
+    _check_entries("index_add_", input, dim, index, source)
+    source = source if alpha == 1 else source * as_tensor_like(alpha, input.dtype)
+    if input._array.itemsize in (4, 8):
         return apply(RowsPutFunction(positions, dim), input, source)
-    _in_range(IndexError, positions, input._array.shape[dim] if input.ndim else 1, dim)
+    _in_range(IndexError, positions, input._array.shape[dim], dim)
     return input + apply(RowsAddFunction(positions, dim, input._array.shape), source)
 
 
 @named_node
 def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """A copy of input with the value at these entries of a dimension."""
+    if input.ndim == 0:
+        return reshape(index_fill(reshape(input, 1), dim, index, value), ())
     where_ = _entries("index_fill", input, dim, index)
     return apply(ScatterFunction(where_), input, as_tensor_like(value, input.dtype).expand(input._array[where_].shape))
 
@@ -665,7 +674,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
 @named_node
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with source[i] at entry index[i] of a dimension."""
+    if input.ndim == 0:
+        return reshape(index_copy(reshape(input, 1), dim, index, reshape(source, -1)), ())
     where_ = _entries("index_copy", input, dim, index, source)
+    if input.ndim == 1 and source.ndim == 0:
+        source = reshape(source, 1)
+    _check_entries("index_copy_", input, len(where_) - 1, index, source)
     return apply(ScatterFunction(where_), input, source)
 
 
