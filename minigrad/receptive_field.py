@@ -35,6 +35,8 @@ from minigrad.ops.shape import (
     RollFunction,
     SliceFunction,
     SplitFunction,
+    StackFunction,
+    UnbindFunction,
     ViewFunction,
 )
 from minigrad.tensor import Tensor
@@ -495,6 +497,14 @@ def _spans(operation: Function | str, tensors: list[Tensor], parts: list[Spans],
         return _slice(SliceFunction((*lead, slice(start, start + operation.sizes[nr]))), spans, old)
     if isinstance(operation, CatFunction):
         return _cat(operation, parts, [tuple(x.shape) for x in tensors])
+    if isinstance(operation, UnbindFunction):
+        return _slice(SliceFunction((*(slice(None),) * operation.dim, nr)), spans, old)
+    if isinstance(operation, StackFunction):  # as cat of parts with an axis of 1 more
+        axis = operation.dim
+        longer = [
+            _slice(SliceFunction((*(slice(None),) * axis, None)), part, tuple(x.shape)) for part, x in zip(parts, tensors)
+        ]
+        return _cat(CatFunction(axis), longer, [(*x.shape[:axis], 1, *x.shape[axis:]) for x in tensors])
     if isinstance(operation, ViewGatherFunction):
         return _gather_view(operation, spans, old)
     if isinstance(operation, ViewScatterFunction):

@@ -19,7 +19,9 @@ from minigrad.autograd import enable_grad
 from minigrad.autograd.observer import Observer
 from minigrad.creation import zeros
 from minigrad.nn import Module, Parameter, UninitializedParameter
+from minigrad.ops.attention import AttentionFunction
 from minigrad.ops.conv import ConvFunction, ConvTransposeFunction
+from minigrad.ops.linalg import AddmmFunction
 from minigrad.random import Generator, get_rng_state, randn, set_rng_state
 from minigrad.receptive_field import ReceptiveFields, Span, Spans
 from minigrad.tensor import Tensor
@@ -209,6 +211,13 @@ def _product_size(operation: Function | str, inputs: tuple[Any, ...], outputs: A
         return outputs.numel() * inputs[1].shape[1:].numel()
     if isinstance(operation, ConvTransposeFunction):
         return inputs[0].numel() * inputs[1].shape[1:].numel()
+    if isinstance(operation, AttentionFunction):
+        q, k, v = inputs[:3]
+        return q.shape[:-1].numel() * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+    if isinstance(operation, AddmmFunction):
+        return outputs.numel() * inputs[1].shape[-1]
+    if operation in ("mv", "dot"):
+        return inputs[0].numel()
     return outputs.numel() * inputs[0].shape[-1] if operation in ("linear", "matmul") else 0
 
 

@@ -330,3 +330,22 @@ def test_errors():
         table["x"]
     with pytest.raises(ValueError, match="expected 1 positions"):
         table.total.window(1, 2)
+
+
+class Products(nn.Module):
+    """One of each operation that is a product."""
+
+    def forward(self, x):
+        q = x.reshape(2, 4, 5, 6)
+        row = x.reshape(-1, 6)
+        return (
+            F.scaled_dot_product_attention(q, q, q).sum()
+            + mg.addmm(mg.zeros(40, 40), row, row.t()).sum()
+            + mg.mv(row, row[0]).sum()
+            + mg.dot(row[0], row[1])
+        )
+
+
+def test_every_product_counts_its_multiply_adds():
+    table = mg.summary(Products(), mg.randn(2, 4, 5, 6))
+    assert table.total.multiply_adds == 2 * 4 * 5 * 5 * (6 + 6) + 40 * 6 * 40 + 40 * 6 + 6
