@@ -1,15 +1,12 @@
 """Attention as one node beside its steps: values, weights, and gradients, at odd sizes, strides, masks, any number of threads."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 from minigrad.nn.functional import attention as module
+from tests.isa import check_at
 
 # (leading dimensions, L, S, E, V): one block, blocks of 14 rows, sizes of 0 and 1, fewer and more queries than keys
 SHAPES = [((2, 3), 5, 7, 4, 3), ((4,), 33, 33, 16, 16), ((2, 2), 40, 3001, 5, 9), ((), 19, 6, 8, 2), ((1, 2, 2), 70, 50, 33, 31),
@@ -112,12 +109,4 @@ def test_bits_do_not_depend_on_threads(mask, dtype):
 
 @pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
 def test_every_instruction_set(isa):
-    code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'test_one_node', sys.argv[1]]))"
-    run = subprocess.run(
-        [sys.executable, "-c", code, __file__],
-        env={**os.environ, "MINIGRAD_ISA": isa},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-3000:]
+    check_at(isa, __file__, "test_one_node")

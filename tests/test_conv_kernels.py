@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from minigrad._ext import conv
 from minigrad._ext.threads import get_num_threads, set_num_threads, set_parallel_threshold
 from tests.fuzz import fuzz
+from tests.isa import check_at
 
 DTYPES = [np.float32, np.float64]
 
@@ -251,3 +252,9 @@ def test_the_library_checks_itself():
         conv.conv(x, w, None, y, numbers[1:])
     with pytest.raises(ValueError, match="groups"):
         conv.conv(x, w, None, y, geometry(2, [axis(5, 3)]))
+
+
+@pytest.mark.parametrize("isa", ["v2", "v3"])
+def test_phases_without_taps_by_every_instruction_set(isa):
+    """Their number of taps was once divided by, in tiles of the height of v2's and v3's registers alone."""
+    check_at(isa, __file__, "phases and without and taps")

@@ -1,15 +1,12 @@
 """The elementwise kernels and the vectorised elementary functions under them, against float64 / long double numpy and scipy."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy import special
 
 import minigrad as mg
 from minigrad._ext import elementwise, threads
+from tests.isa import check_at
 
 DTYPES = [np.float32, np.float64]
 SHAPES = [(), (0,), (1,), (7,), (67,), (3, 5), (2, 3, 17), (1031,)]
@@ -303,19 +300,7 @@ def test_bits_do_not_depend_on_threads(dtype):
 
 @pytest.mark.parametrize("isa", ["v2", "v3"])
 def test_other_instruction_sets(isa):
-    environment = {**os.environ, "MINIGRAD_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)}
-    tests = [
-        f"{__file__}::{name}"
-        for name in (
-            "test_elementary_functions_are_accurate_everywhere",
-            "test_unary",
-            "test_backward",
-            "test_binary_broadcasts_as_numpy",
-        )
-    ]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:]
+    check_at(isa, __file__, "accurate_everywhere or test_unary or test_backward or test_binary_broadcasts_as_numpy")
 
 
 def special_floats(dtype):

@@ -1,13 +1,10 @@
 """Matrix product kernels against numpy in float64, at odd sizes, any strides, any number of threads."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from minigrad._ext import gemm, threads
+from tests.isa import check_at
 
 # every register tile height and both its edges, one row or column, K of 0 and 1, more than one block of K, M and N; a few
 # multiplications; few rows of fewer than LANES products; a sum over K in parts
@@ -136,13 +133,4 @@ def test_bits_do_not_depend_on_threads(size, layouts, dtype):
 
 @pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
 def test_every_instruction_set(isa):
-    tests = "test_matmul or test_batched or test_bits"
-    code = f"import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', '{tests}', sys.argv[1]]))"
-    run = subprocess.run(
-        [sys.executable, "-c", code, __file__],
-        env={**os.environ, "MINIGRAD_ISA": isa},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-3000:]
+    check_at(isa, __file__, "test_matmul or test_batched or test_bits")

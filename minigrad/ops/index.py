@@ -369,8 +369,7 @@ def _assigned(input: Tensor, index: tuple, value: object) -> bool:
         return False
     target = input._array[index if Ellipsis in index else (*index, Ellipsis)]
     if type(values) is not np.ndarray:
-        with np.errstate(over="ignore"):
-            fill_with(target, values)
+        fill_with(target, values)
     elif values.dtype is target.dtype and values.shape == target.shape:
         copy_into(target, values)
     else:
@@ -394,8 +393,7 @@ def _assigned_at(input: Tensor, index: tuple, value: object) -> bool:
         input._bump_version()
         return True
     try:
-        with np.errstate(over="ignore"):
-            array[index] = values
+        array[index] = values
     except (ValueError, IndexError, OverflowError, TypeError):  # the general way says what is wrong with it, or does it
         return False
     input._bump_version()
