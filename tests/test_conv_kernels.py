@@ -255,6 +255,6 @@ def test_the_library_checks_itself():
 
 
 @pytest.mark.parametrize("isa", ["v2", "v3"])
-def test_phases_without_taps_by_every_instruction_set(isa):
+def test_strided_adjoints_by_older_instruction_sets(isa):
     """Their number of taps was once divided by, in tiles of the height of v2's and v3's registers alone."""
     check_at(isa, __file__, "phases and without and taps")
