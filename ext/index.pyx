@@ -1,16 +1,25 @@
 """Elements and rows by index along one axis, and their adjoints: arrays in, arrays out.
 
-An array is seen as (outer, size, inner) around the axis. Its indices are int64, and either one list for all (rows) or an array
-(outer, count, inner) of their own (elements); for one that is not in [0, size) the result is None. What is added is added in the order
-of the indices, by one thread for an element, so that the bits do not depend on the number of threads.
+An array is seen as (outer, size, inner) around the axis; rows may also lie along several axes that are next to each other and count as
+one. Indices are int64, and either one list for all (rows) or an array (outer, count, inner) of their own (elements); for one that is not
+in [0, size) the result is None. What is added is added in the order of the indices, by one thread for an element, so that the bits do not
+depend on the number of threads.
 """
+import numpy as np
+
 cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memset
 
+from minigrad._ext.engine cimport TensorBase
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
 cnp.import_array()
+
+
+cdef enum:
+    MAX_NDIM = 64
 
 
 # void pointers throughout: the functions take words of the size in their names, or numbers of what they were found for.
@@ -18,13 +27,16 @@ cdef extern from "index_rows.h" nogil:
     int64_t mg_places(uint8_t *mask, int64_t n, int64_t *places)
     int64_t mg_count(uint8_t *mask, int64_t n)
     int mg_check_indices(int64_t *at, int64_t *to, int64_t n, int64_t size, int threads)
+    int mg_merge_indices(int64_t *at, int64_t *next, int64_t n, int64_t size, int threads)
+    int mg_put_rows(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
     int mg_take_rows(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
     int mg_take_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
     int mg_take_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t count, int threads)
     int mg_gather_32(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
     int mg_gather_64(void *x, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads)
     ctypedef int (*rows_adder "mg_rows_adder")(
-        void *x, void *rows, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int threads
+        void *x, void *rows, int64_t *source_at, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count,
+        int threads
     ) noexcept nogil
     ctypedef int (*scatterer "mg_scatterer")(
         void *x, void *values, int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner, int64_t count, int add, int threads
@@ -55,6 +67,47 @@ def checked(cnp.ndarray index, int64_t size):
     return out if inside else None
 
 
+def merged(list indices, list sizes):
+    """Where elements lie in several dimensions seen as one: ((i0 * n1) + i1) * n2 + i2 ... for contiguous int64 arrays of one shape and
+    the sizes of their dimensions, from whose end negative indices count. None if one is not in range."""
+    cdef cnp.ndarray first = indices[0], index
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), cnp.NPY_INT64)
+    cdef int64_t *to = <int64_t *> cnp.PyArray_DATA(out)
+    cdef int64_t *at
+    cdef int64_t n = cnp.PyArray_SIZE(first), size
+    cdef int threads = plan_threads(n // 2), i, inside = 1
+    memset(to, 0, n * sizeof(int64_t))
+    for i in range(len(indices)):
+        index, size = indices[i], sizes[i]
+        at = <int64_t *> cnp.PyArray_DATA(index)
+        with nogil:
+            inside &= mg_merge_indices(to, at, n, size, threads)
+    return out if inside else None
+
+
+def leading_positions(index, TensorBase x):
+    """merged() for the plainest index of x: contiguous int64 tensors of one shape, for its first dimensions. None for any other index,
+    and for one that is not in range."""
+    cdef tuple items = <tuple> index if type(index) is tuple else (index,)
+    cdef list arrays = [], sizes = []
+    cdef cnp.ndarray array, first
+    cdef int k
+    if not 0 < len(items) <= cnp.PyArray_NDIM(x._array):
+        return None
+    for k in range(<int> len(items)):
+        if not isinstance(items[k], TensorBase):
+            return None
+        array = (<TensorBase> items[k])._array
+        first = arrays[0] if k else array
+        if cnp.PyArray_TYPE(array) != cnp.NPY_INT64 or cnp.PyArray_NDIM(array) == 0 or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+            return None
+        if not cnp.PyArray_SAMESHAPE(array, first):
+            return None
+        arrays.append(array)
+        sizes.append(cnp.PyArray_DIM(x._array, k))
+    return merged(arrays, sizes)
+
+
 def places(cnp.ndarray mask):
     """Where a contiguous bool array holds, as flat int64 positions in order."""
     cdef uint8_t *start = <uint8_t *> cnp.PyArray_DATA(mask)
@@ -71,30 +124,66 @@ def places(cnp.ndarray mask):
     return out[:count]
 
 
-def take_rows(cnp.ndarray x, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
-    """x[o, index[i], :] as (outer, len(index), inner), of a contiguous x."""
-    cdef int64_t count = cnp.PyArray_SIZE(index), item = cnp.PyArray_ITEMSIZE(x)
-    cdef cnp.npy_intp[3] shape = [outer, count, inner]
-    cdef cnp.ndarray out = empty(3, shape, cnp.PyArray_TYPE(x))
-    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+cdef struct Around:
+    int64_t outer
+    int64_t size
+    int64_t inner
+
+
+cdef Around around(int ndim, const cnp.npy_intp *shape, int dim, int merged) noexcept:
+    """The sizes before, of and after the dimensions dim ... dim + merged - 1, seen as one."""
+    cdef Around sizes = [1, 1, 1]
+    cdef int d
+    for d in range(ndim):
+        if d < dim:
+            sizes.outer *= shape[d]
+        elif d < dim + merged:
+            sizes.size *= shape[d]
+        else:
+            sizes.inner *= shape[d]
+    return sizes
+
+
+def take_rows(cnp.ndarray x, cnp.ndarray index, int dim, int merged):
+    """The entries of dimensions dim ... dim + merged - 1, seen as one, at an index of any shape, which takes their place."""
+    cdef int ndim = cnp.PyArray_NDIM(x), places = cnp.PyArray_NDIM(index), d
+    cdef Around at = around(ndim, cnp.PyArray_DIMS(x), dim, merged)
+    cdef int64_t count = cnp.PyArray_SIZE(index), bytes = at.inner * cnp.PyArray_ITEMSIZE(x)
+    cdef cnp.npy_intp[MAX_NDIM] shape
+    cdef int threads = plan_threads(at.outer * count * (bytes // 16 + 3)), inside = 1
+    if ndim - merged + places > MAX_NDIM:
+        raise RuntimeError(f"a tensor can have at most {MAX_NDIM} dimensions, but the result would have {ndim - merged + places}")
+    if at.outer * at.inner == 0 and not are_inside(index, at.size):
+        return None
+    if not cnp.PyArray_IS_C_CONTIGUOUS(x):
+        if at.outer * count * at.inner < cnp.PyArray_SIZE(x):  # less than a copy of x
+            if not are_inside(index, at.size):
+                return None
+            return x[(slice(None),) * dim + np.unravel_index(index, (<object> x).shape[dim : dim + merged])]
+        x = cnp.PyArray_GETCONTIGUOUS(x)
+    for d in range(dim):
+        shape[d] = cnp.PyArray_DIM(x, d)
+    for d in range(places):
+        shape[dim + d] = cnp.PyArray_DIM(index, d)
+    for d in range(dim + merged, ndim):
+        shape[d - merged + places] = cnp.PyArray_DIM(x, d)
+    cdef cnp.ndarray out = empty(ndim - merged + places, shape, cnp.PyArray_TYPE(x))
+    cdef int64_t *positions = <int64_t *> cnp.PyArray_DATA(index)
     cdef void *source = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
-    cdef int inside = 1, threads = plan_threads(outer * count * (inner * item // 16 + 3))
-    if outer * inner == 0:
-        return out if are_inside(index, size) else None
     with nogil:
-        if inner == 1 and item == 4:
-            inside = mg_take_32(source, at, to, outer, size, count, threads)
-        elif inner == 1 and item == 8:
-            inside = mg_take_64(source, at, to, outer, size, count, threads)
-        else:
-            inside = mg_take_rows(source, at, to, outer, size, inner * item, count, threads)
+        if bytes == 4:
+            inside = mg_take_32(source, positions, to, at.outer, at.size, count, threads)
+        elif bytes == 8:
+            inside = mg_take_64(source, positions, to, at.outer, at.size, count, threads)
+        elif bytes > 0:
+            inside = mg_take_rows(source, positions, to, at.outer, at.size, bytes, count, threads)
     return out if inside else None
 
 
 cdef cnp.ndarray like_table(cnp.ndarray x, tuple shape, cnp.ndarray source):
     """A new array in the shape of a table, and of the dtype of what goes into it."""
-    cdef cnp.npy_intp[64] dims
+    cdef cnp.npy_intp[MAX_NDIM] dims
     cdef int i
     if x is not None:
         return empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
@@ -103,21 +192,46 @@ cdef cnp.ndarray like_table(cnp.ndarray x, tuple shape, cnp.ndarray source):
     return empty(<int> len(shape), dims, cnp.PyArray_TYPE(source))
 
 
-def add_rows(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, int64_t outer, int64_t size, int64_t inner):
-    """out = x, or zeros of a shape if x is None; then out[o, index[i], :] += source[o, i, :] in the order of i. All contiguous and of one
-    dtype, floats or integers of 4 or 8 bytes."""
-    cdef int64_t count = cnp.PyArray_SIZE(index)
+def add_rows(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, int dim, int merged, cnp.ndarray source_index=None):
+    """out = x, or zeros of a shape if x is None; then what is in source added to the entries that take_rows takes, in the order of the
+    index. All contiguous and of one dtype, floats or integers of 4 or 8 bytes.
+
+    With a source_index (for dim 0), of as many int64, source[source_index] is added; it is not formed.
+    """
     cdef cnp.ndarray out = like_table(x, shape, source)
-    cdef int64_t *at = <int64_t *> cnp.PyArray_DATA(index)
+    cdef Around at = around(cnp.PyArray_NDIM(out), cnp.PyArray_DIMS(out), dim, merged)
+    cdef int64_t count = cnp.PyArray_SIZE(index)
+    cdef int64_t *positions = <int64_t *> cnp.PyArray_DATA(index)
+    cdef int64_t *rows_at = NULL if source_index is None else <int64_t *> cnp.PyArray_DATA(source_index)
     cdef void *start = NULL if x is None else cnp.PyArray_DATA(x)
     cdef void *rows = cnp.PyArray_DATA(source)
     cdef void *to = cnp.PyArray_DATA(out)
     cdef rows_adder add = mg_find_rows_adder(cnp.PyArray_ISFLOAT(source), cnp.PyArray_ITEMSIZE(source))
-    cdef int inside, threads = plan_threads(outer * (size * (inner // 16 + 1) + count * (inner // 8 + 2)))
-    if outer * inner * size == 0:
-        return out if are_inside(index, size) else None
+    cdef int inside, threads = plan_threads(at.outer * (at.size * (at.inner // 16 + 1) + count * (at.inner // 8 + 2)))
+    if source_index is not None and not are_inside(source_index, cnp.PyArray_DIM(source, 0)):
+        return None
+    if cnp.PyArray_SIZE(out) == 0:
+        return out if are_inside(index, at.size) else None
     with nogil:
-        inside = add(start, rows, at, to, outer, size, inner, count, threads)
+        inside = add(start, rows, rows_at, positions, to, at.outer, at.size, at.inner, count, threads)
+    return out if inside else None
+
+
+def put_rows(cnp.ndarray x, cnp.ndarray source, cnp.ndarray index, int dim, int merged, bint in_place):
+    """A copy of x, or x itself (in_place), with what is in source in place of the entries that take_rows takes, in the order of the
+    index. All contiguous and of one dtype. With an index that is not in range, x itself has what the others put there."""
+    cdef Around at = around(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim, merged)
+    cdef int64_t count = cnp.PyArray_SIZE(index), bytes = at.inner * cnp.PyArray_ITEMSIZE(x)
+    cdef cnp.ndarray out = x if in_place else empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    cdef int64_t *positions = <int64_t *> cnp.PyArray_DATA(index)
+    cdef void *start = cnp.PyArray_DATA(x)
+    cdef void *rows = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef int inside, threads = plan_threads(at.outer * ((0 if in_place else at.size * (bytes // 64 + 1)) + count * (bytes // 32 + 2)))
+    if cnp.PyArray_SIZE(x) == 0:
+        return out if are_inside(index, at.size) else None
+    with nogil:
+        inside = mg_put_rows(start, rows, positions, to, at.outer, at.size, bytes, count, threads)
     return out if inside else None
 
 

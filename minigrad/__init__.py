@@ -166,7 +166,6 @@ from .ops.arrange import dist as dist
 from .ops.arrange import dsplit as dsplit
 from .ops.arrange import dstack as dstack
 from .ops.arrange import hsplit as hsplit
-from .ops.arrange import index_put as index_put
 from .ops.arrange import is_nonzero as is_nonzero
 from .ops.arrange import is_same_size as is_same_size
 from .ops.arrange import isin as isin
@@ -255,6 +254,7 @@ from .ops.index import gather as gather
 from .ops.index import index_add as index_add
 from .ops.index import index_copy as index_copy
 from .ops.index import index_fill as index_fill
+from .ops.index import index_put as index_put
 from .ops.index import index_select as index_select
 from .ops.index import masked_fill as masked_fill
 from .ops.index import masked_select as masked_select

@@ -633,7 +633,7 @@ class Tensor(TensorBase):
     select_scatter = arrange.select_scatter
     slice_scatter = arrange.slice_scatter
     diagonal_scatter = arrange.diagonal_scatter
-    index_put = arrange.index_put
+    index_put = index.index_put
     masked_scatter = arrange.masked_scatter
     cummax = arrange.cummax
     cummin = arrange.cummin
@@ -766,7 +766,7 @@ class Tensor(TensorBase):
     index_add_ = inplace.in_place(index.index_add)
     index_fill_ = inplace.in_place(index.index_fill)
     index_copy_ = inplace.in_place(index.index_copy)
-    index_put_ = inplace.in_place(arrange.index_put)
+    index_put_ = inplace.in_place(index.index_put)
     masked_scatter_ = inplace.in_place(arrange.masked_scatter)
     cumsum_ = inplace.in_place(reduce.cumsum)
     cumprod_ = inplace.in_place(reduce.cumprod)

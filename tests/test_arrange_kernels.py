@@ -1,8 +1,11 @@
 """Copies between layouts, rows and elements by index, beside numpy; and which reshapes are views."""
 
+import math
+
 import numpy as np
 import pytest
 
+import minigrad
 from minigrad._ext import arrange, index
 from minigrad.ops.shape import _can_view
 
@@ -173,18 +176,54 @@ def test_rows(dtype, outer, size, inner, count):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 100, (outer, size, inner)).astype(dtype)
     at = rng.integers(0, size, count)
-    rows = index.take_rows(x, at, outer, size, inner)
+    rows = index.take_rows(x, at, 1, 1)
     np.testing.assert_array_equal(rows, x[:, at])
     if x.itemsize > 1:
         expected = x.copy()
         np.add.at(expected, (slice(None), at), rows)
-        np.testing.assert_array_equal(index.add_rows(x, x.shape, rows, at, outer, size, inner), expected)
-        np.testing.assert_allclose(index.add_rows(None, x.shape, rows, at, outer, size, inner), expected - x)
+        np.testing.assert_array_equal(index.add_rows(x, x.shape, rows, at, 1, 1), expected)
+        np.testing.assert_allclose(index.add_rows(None, x.shape, rows, at, 1, 1), expected - x)
     for bad in (-1, size):
         if count:
             outside = np.append(at[1:], bad)
-            assert index.take_rows(x, outside, outer, size, inner) is None
-            assert x.itemsize == 1 or index.add_rows(x, x.shape, rows, outside, outer, size, inner) is None
+            assert index.take_rows(x, outside, 1, 1) is None
+            assert x.itemsize == 1 or index.add_rows(x, x.shape, rows, outside, 1, 1) is None
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint8])
+@pytest.mark.parametrize(
+    ("shape", "dim", "merged", "count"), [((3, 50, 40, 2), 1, 2, 9000), ((7, 5), 0, 1, 20), ((200, 3, 11), 1, 1, 6)]
+)
+def test_rows_that_are_replaced(dtype, shape, dim, merged, count, threads):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 100, shape).astype(dtype)
+    at = rng.integers(0, math.prod(shape[dim : dim + merged]), count)
+    rows = rng.integers(100, 200, (*shape[:dim], count, *shape[dim + merged :])).astype(dtype)
+    expected = x.copy().reshape(*shape[:dim], -1, *shape[dim + merged :])
+    for i in range(count):
+        expected[(slice(None),) * dim + (at[i],)] = rows[(slice(None),) * dim + (i,)]
+    before = minigrad.get_num_threads()
+    minigrad.set_num_threads(threads)
+    try:
+        found = index.put_rows(x, rows, at, dim, merged, False)
+        assert not np.shares_memory(found, x)
+        assert index.put_rows(x, rows, at, dim, merged, True) is x
+    finally:
+        minigrad.set_num_threads(before)
+    np.testing.assert_array_equal(found, expected.reshape(shape))
+    np.testing.assert_array_equal(x, found)
+    assert index.put_rows(x, rows, at - at.max() - 1, dim, merged, False) is None
+
+
+def test_places_in_several_dimensions():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(-7, 7, (90, 101)), rng.integers(-30, 30, (90, 101))
+    expected = np.ravel_multi_index((first % 7, second % 30), (7, 30))
+    np.testing.assert_array_equal(index.merged([first, second], [7, 30]), expected)
+    for worst in (30, -31):
+        second[-1, -1] = worst
+        assert index.merged([first, second], [7, 30]) is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])

@@ -71,6 +71,25 @@ def test_gradient_of_get(lib, index, rng):
 
 
 @pytest.mark.parametrize("index", CASES.values(), ids=CASES.keys())
+def test_get_and_set_in_a_permuted_view(lib, index):
+    base = lib.from_numpy(A.transpose(2, 0, 1).copy())
+    view, expected = base.permute(1, 2, 0), A.copy()
+    np.testing.assert_array_equal(view[as_index(lib, index)].numpy(), A[index], strict=True)
+    expected[index] = -1
+    view[as_index(lib, index)] = lib.full((), -1.0, dtype=lib.float64)
+    np.testing.assert_array_equal(base.numpy(), expected.transpose(2, 0, 1), strict=True)
+
+
+def test_of_equal_positions_the_last_stays_and_has_the_gradient():
+    y = minigrad.arange(1.0, 7.0).reshape(3, 2).requires_grad_()
+    x = minigrad.zeros(4, 2)
+    x[minigrad.tensor([1, 3, 1])] = y
+    assert x.tolist() == [[0, 0], [5, 6], [0, 0], [3, 4]]
+    (x * x).sum().backward()
+    assert y.grad.tolist() == [[0, 0], [6, 8], [10, 12]]
+
+
+@pytest.mark.parametrize("index", CASES.values(), ids=CASES.keys())
 def test_set(lib, index, rng):
     expected = A.copy()
     value = rng.standard_normal(expected[index].shape)

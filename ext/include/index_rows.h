@@ -8,9 +8,8 @@
 
 #define KERNELS "index_kernels.h"
 #include "multiversion.h"
-#define add_row(to, ...) MG_CALL(add_row, to)(to, __VA_ARGS__)
+#define add_rows_to(to, ...) MG_CALL(add_rows_to, to)(to, __VA_ARGS__)
 
-#define MG_INDEX_OWNERS 8   /* into how many parts the rows of a table are cut, each with one writer */
 #define MG_INDEX_SPAN 4096
 #define MG_INDEX_ROWS 64    /* whole rows that one task copies */
 #define MG_INDEX_AHEAD 4    /* so many rows before its turn a row is fetched: rows of 512 bytes of a table of 5 MB, 22 us instead of 25 */
@@ -25,6 +24,18 @@ static int mg_check_indices(const int64_t *at, int64_t *to, int64_t n, int64_t s
         const int64_t count = n - start < MG_INDEX_SPAN ? n - start : MG_INDEX_SPAN;
         outside |= MG_INDEX_OUTSIDE(at + start, count);
         if (to) memcpy(to + start, at + start, count * sizeof *to);
+    }
+    return !outside;
+}
+
+/* at = at * size + next for n indices `next` into the dimension after those of `at`, of this size, from whose end negative ones count.
+   Whether all are in range. */
+static int mg_merge_indices(int64_t *at, const int64_t *next, int64_t n, int64_t size, int threads) {
+    int outside = 0;
+    MG_INDEX_THREADS
+    for (int64_t start = 0; start < n; start += MG_INDEX_SPAN) {
+        const int64_t count = n - start < MG_INDEX_SPAN ? n - start : MG_INDEX_SPAN;
+        outside |= !MG_PICK(merge, f64)(at + start, next + start, count, size);
     }
     return !outside;
 }
@@ -85,6 +96,12 @@ static int mg_take_rows(const char *x, const int64_t *at, char *out, int64_t out
         }                                                                                                               \
         return !outside;                                                                                                \
     }                                                                                                                   \
+    /* table = x; then table[o, at[i]] = source[o, i] in the order of i */                                              \
+    static void mg_put_##bits(const WORD *source, const int64_t *at, WORD *table, int64_t count, int64_t first,         \
+                              int64_t last) {                                                                           \
+        for (int64_t i = 0; i < count; i++)                                                                             \
+            if (at[i] >= first && at[i] < last) table[at[i]] = source[i];                                               \
+    }                                                                                                                   \
     /* out[o, i, k] = x[o, at[o, i, k], k] */                                                                           \
     static int mg_gather_##bits(const WORD *x, const int64_t *at, WORD *out, int64_t outer, int64_t size, int64_t inner, \
                                 int64_t count, int threads) {                                                           \
@@ -108,33 +125,37 @@ static inline void mg_start_table(char *table, const char *x, int64_t start, int
     else if (x != table) memcpy(table + start, x + start, bytes);
 }
 
-/* Integers are added as unsigned ones, which wrap. */
-#define MG_ADD_ROW(INTEGER, name)                                                                                       \
-    static inline void name(INTEGER *restrict to, const INTEGER *restrict from, int64_t n) {                            \
-        for (int64_t i = 0; i < n; i++) to[i] += from[i];                                                               \
-    }
-MG_ADD_ROW(uint32_t, mg_add_row_i32)
-MG_ADD_ROW(uint64_t, mg_add_row_i64)
-#undef MG_ADD_ROW
+/* The first entry of a dimension that a thread writes to; each has a part of its own, whatever their number. */
+static inline int64_t mg_first_owned(int64_t size, int64_t owner, int owners) { return (size * owner + owners - 1) / owners; }
 
-#define MG_INDEX_NUMBERS(NUMBER, type, ADD_ROW)                                                                         \
-    /* table = x, or zeros without one; then table[o, at[i], :] += source[o, i, :] in the order of i */                 \
-    static int mg_add_rows_##type(const void *x, const void *rows, const int64_t *at, void *out, int64_t outer,         \
-                                  int64_t size, int64_t inner, int64_t count, int threads) {                            \
+/* Integers are added as unsigned ones, which wrap. */
+#define MG_ADD_ROWS(INTEGER, name)                                                                                      \
+    static inline void name(INTEGER *restrict to, const INTEGER *restrict rows, const int64_t *at, int64_t n, int64_t inner) { \
+        for (int64_t k = 0; k < n; k++)                                                                                 \
+            for (int64_t i = 0; i < inner; i++) to[i] += rows[(at ? at[k] : k) * inner + i];                            \
+    }
+MG_ADD_ROWS(uint32_t, mg_add_rows_to_i32)
+MG_ADD_ROWS(uint64_t, mg_add_rows_to_i64)
+#undef MG_ADD_ROWS
+
+#define MG_INDEX_NUMBERS(NUMBER, type, ADD_ROWS)                                                                        \
+    /* table = x, or zeros without one; then table[o, at[i], :] += source[o, i, :] in the order of i, or source[from[i], :] */ \
+    static int mg_add_rows_##type(const void *x, const void *rows, const int64_t *from, const int64_t *at, void *out,   \
+                                  int64_t outer, int64_t size, int64_t inner, int64_t count, int threads) {             \
         const NUMBER *source = rows;                                                                                    \
         NUMBER *table = out;                                                                                            \
         int outside = 0;                                                                                                \
         MG_INDEX_THREADS                                                                                                \
-        for (int64_t task = 0; task < outer * MG_INDEX_OWNERS; task++) {                                                \
-            const int64_t o = task / MG_INDEX_OWNERS, owner = task % MG_INDEX_OWNERS;                                   \
-            const int64_t first = (size * owner + MG_INDEX_OWNERS - 1) / MG_INDEX_OWNERS;                               \
-            const int64_t last = (size * (owner + 1) + MG_INDEX_OWNERS - 1) / MG_INDEX_OWNERS;                          \
-            const int64_t line = inner * sizeof(NUMBER);                                                                \
+        for (int64_t task = 0; task < outer * threads; task++) {                                                        \
+            const int64_t o = task / threads, owner = task % threads, line = inner * sizeof(NUMBER);                    \
+            const int64_t first = mg_first_owned(size, owner, threads), last = mg_first_owned(size, owner + 1, threads); \
             mg_start_table((char *)table, (const char *)x, (o * size + first) * line, (last - first) * line);           \
             if (owner == 0) outside |= MG_INDEX_OUTSIDE(at, count);                                                     \
-            for (int64_t i = 0; i < count; i++) {                                                                       \
+            for (int64_t i = 0, next; i < count; i = next) {                                                            \
+                for (next = i + 1; next < count && at[next] == at[i];) next++;                                          \
                 if (at[i] < first || at[i] >= last) continue;                                                           \
-                ADD_ROW(table + (o * size + at[i]) * inner, source + (o * count + i) * inner, inner);                   \
+                ADD_ROWS(table + (o * size + at[i]) * inner, from ? source : source + (o * count + i) * inner,          \
+                         from ? from + i : NULL, next - i, inner);                                                      \
             }                                                                                                           \
         }                                                                                                               \
         return !outside;                                                                                                \
@@ -167,15 +188,36 @@ typedef uint32_t __attribute__((may_alias)) mg_index_word32;
 typedef uint64_t __attribute__((may_alias)) mg_index_word64;
 MG_INDEX_WORDS(mg_index_word32, 32)
 MG_INDEX_WORDS(mg_index_word64, 64)
-MG_INDEX_NUMBERS(float, f32, add_row)
-MG_INDEX_NUMBERS(double, f64, add_row)
-MG_INDEX_NUMBERS(uint32_t, i32, mg_add_row_i32)
-MG_INDEX_NUMBERS(uint64_t, i64, mg_add_row_i64)
+MG_INDEX_NUMBERS(float, f32, add_rows_to)
+MG_INDEX_NUMBERS(double, f64, add_rows_to)
+MG_INDEX_NUMBERS(uint32_t, i32, mg_add_rows_to_i32)
+MG_INDEX_NUMBERS(uint64_t, i64, mg_add_rows_to_i64)
 #undef MG_INDEX_WORDS
 #undef MG_INDEX_NUMBERS
 
-typedef int (*mg_rows_adder)(const void *x, const void *rows, const int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner,
-                             int64_t count, int threads);
+/* table = x; then table[o, at[i], :] = source[o, i, :] in the order of i, in rows of so many bytes. */
+static int mg_put_rows(const char *x, const char *source, const int64_t *at, char *table, int64_t outer, int64_t size, int64_t bytes,
+                       int64_t count, int threads) {
+    int outside = 0;
+    MG_INDEX_THREADS
+    for (int64_t task = 0; task < outer * threads; task++) {
+        const int64_t o = task / threads, owner = task % threads;
+        const int64_t first = mg_first_owned(size, owner, threads), last = mg_first_owned(size, owner + 1, threads);
+        const char *const from = source + o * count * bytes;
+        char *const to = table + o * size * bytes;
+        if (owner == 0) outside |= MG_INDEX_OUTSIDE(at, count);
+        mg_start_table(table, x, (o * size + first) * bytes, (last - first) * bytes);
+        if (bytes == 4) mg_put_32((const mg_index_word32 *)from, at, (mg_index_word32 *)to, count, first, last);
+        else if (bytes == 8) mg_put_64((const mg_index_word64 *)from, at, (mg_index_word64 *)to, count, first, last);
+        else
+            for (int64_t i = 0; i < count; i++)
+                if (at[i] >= first && at[i] < last) memcpy(to + at[i] * bytes, from + i * bytes, bytes);
+    }
+    return !outside;
+}
+
+typedef int (*mg_rows_adder)(const void *x, const void *rows, const int64_t *from, const int64_t *at, void *out, int64_t outer,
+                             int64_t size, int64_t inner, int64_t count, int threads);
 typedef int (*mg_scatterer)(const void *x, const void *values, const int64_t *at, void *out, int64_t outer, int64_t size, int64_t inner,
                             int64_t count, int add, int threads);
 

@@ -13,7 +13,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import eq, result_type, where
-from minigrad.ops.index import IndexAddFunction, gather, index_select, nonzero
+from minigrad.ops.index import gather, index_select, nonzero
 from minigrad.ops.inplace import copy_
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import norm, sort
@@ -270,18 +270,6 @@ def slice_scatter(
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with src in place of diagonal(offset, dim1, dim2)."""
     return _with_part(input, src, lambda x: diagonal(x, offset, dim1, dim2))
-
-
-@named_node
-def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy of input with values at the index (added to what is there if accumulate, repeated positions accumulating)."""
-    if not accumulate:
-        out = clone(input)
-        out[tuple(slice(None) if i is None else i for i in indices)] = values
-        return out
-    at = tuple(slice(None) if i is None else i._array for i in indices)
-    shape = input._array[at].shape
-    return input + apply(IndexAddFunction(at, input._array.shape), expand(values, shape))
 
 
 @named_node

@@ -1,4 +1,4 @@
-"""Rows of a table by index."""
+"""Rows of a table by index, and their sums."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad._ext.engine import apply, constant_of, from_array
+from minigrad._ext import index as kernels
+from minigrad._ext.engine import Function, apply, constant_of, from_array, try_kernel
 from minigrad._naming import named_node
-from minigrad.ops.index import RowsAddFunction, RowsFunction, kept_positions
+from minigrad.ops.index import RowsAddFunction, RowsFunction, kept_positions, raise_outside
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -41,3 +42,34 @@ def embedding(weight: Tensor, indices: Tensor, padding: int, by_frequency: bool)
     if by_frequency and positions.size:
         scale /= np.bincount(positions.reshape(-1))[positions]
     return apply(EmbeddingFunction(positions, from_array(scale[..., None])), weight)
+
+
+def _row_sums(x: np.ndarray, source: np.ndarray, target: np.ndarray, count: int) -> np.ndarray:
+    out = kernels.add_rows(None, (count, x.shape[1]), np.ascontiguousarray(x), target, 0, 1, source)
+    return out if out is not None else raise_outside(IndexError, source, x.shape[0], 0)
+
+
+class RowSumsFunction(Function):
+    """out[target[i]] = the sum of x[source[i]], in the order of i: (R, D) -> (count, D). Its adjoint is itself the other way round."""
+
+    label = "EmbeddingBagBackward0"
+
+    def __init__(self, source, target, count):
+        self.source, self.target, self.count = source, target, count
+
+    def forward(self, x):
+        self.rows = x.shape[0]
+        return _row_sums(x, self.source, self.target, self.count)
+
+    def backward(self, g):
+        return apply(RowSumsFunction(self.target, self.source, self.rows), g)
+
+
+def sums_of_rows(weight: Tensor, indices: Tensor, bags: np.ndarray, count: int) -> Tensor:
+    """The sums of the rows of weight (V, D) at the indices of each bag -> (count, D); index i belongs to bag bags[i].
+
+    IndexError for an index that is out of range.
+    """
+    positions = kept_positions(IndexError, indices, weight._array.shape[0], 0, weight)
+    out = try_kernel(_row_sums, weight, positions, bags, count)
+    return apply(RowSumsFunction(positions, bags, count), weight) if out is None else out

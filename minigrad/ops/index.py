@@ -12,50 +12,21 @@ from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import index as kernels
 from minigrad._ext.arrange import copied, copy_into, fill_with
 from minigrad._ext.elementwise import masked_fill_ as masked_fill_kernel
-from minigrad._ext.engine import Function, TensorBase, apply, constant_of, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, constant_of, from_array, try_kernel
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import as_tensor_like, number_for, where
 from minigrad.ops.inplace import copy_, write
-from minigrad.ops.shape import SliceFunction, cast, expand, flatten, reshape
+from minigrad.ops.shape import SliceFunction, cast, clone, expand, flatten, permute, reshape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minigrad.tensor import Tensor
 
 
-# x[index]
-
-
-class IndexFunction(Function):
-    """x[index] for an index with arrays in it: a copy."""
-
-    def __init__(self, index):
-        self.index = index
-
-    def forward(self, x):
-        self.source = x.shape
-        return x[self.index]
-
-    def backward(self, g):
-        return apply(IndexAddFunction(self.index, self.source), g)
-
-
-class IndexAddFunction(Function):
-    """Zeros of a shape with x added at an index, repeated positions accumulating: the adjoint of IndexFunction."""
-
-    def __init__(self, index, shape):
-        self.index, self.shape = index, shape
-
-    def forward(self, x):
-        out = np.zeros(self.shape, x.dtype)
-        np.add.at(out, self.index, x)
-        return out
-
-    def backward(self, g):
-        return apply(IndexFunction(self.index), g)
-
-
-# Along one axis: x is seen as (outer, size, inner). Positions are int64 and in range.
+# Entries: along one dimension, or along several that are next to each other and count as one. x is seen as (outer, size, inner) around
+# them. Positions are int64 and in range.
 
 
 def raise_outside(error: type[Exception], positions: np.ndarray, size: int, dim: int) -> NoReturn:
@@ -64,62 +35,105 @@ def raise_outside(error: type[Exception], positions: np.ndarray, size: int, dim:
     raise error(f"index out of range in self: index {worst} is out of bounds for dimension {dim} with size {size}")
 
 
-def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
-    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
+def _taken(shape: tuple[int, ...], positions: np.ndarray, dim: int, merged: int) -> tuple[int, ...]:
+    """The shape with that of the positions in the place of the merged dimensions."""
+    return (*shape[:dim], *positions.shape, *shape[dim + merged :])
+
+
+def _added(
+    start: np.ndarray | None, shape: tuple[int, ...], rows: np.ndarray, node: RowsAddFunction | RowsPutFunction
+) -> np.ndarray:
+    """start, or zeros of a shape, with rows added at a node's positions, in order. IndexError for one that is not in range."""
+    size = math.prod(shape[node.dim : node.dim + node.merged])
+    if rows.itemsize in (4, 8):
+        out = kernels.add_rows(start, shape, np.ascontiguousarray(rows), node.positions, node.dim, node.merged)
+    elif kernels.are_inside(node.positions, size):
+        out = zeros_array(shape, rows.dtype) if start is None else start.copy()
+        flat = out.reshape(*shape[: node.dim], size, *shape[node.dim + node.merged :])
+        np.add.at(flat, (slice(None),) * node.dim + (node.positions,), rows)
+    else:
+        out = None
+    return out if out is not None else raise_outside(IndexError, node.positions, size, node.dim)
 
 
 class RowsFunction(Function):
-    """The entries of a dimension at positions of any shape, which takes the dimension's place."""
+    """The entries of dimensions dim ... dim + merged - 1, seen as one, at positions of any shape, which takes their place."""
 
     label = "IndexSelectBackward0"
 
-    def __init__(self, positions, dim):
-        self.positions, self.dim = positions, dim
+    def __init__(self, positions, dim, merged=1):
+        self.positions, self.dim, self.merged = positions, dim, merged
 
     def forward(self, x):
         self.source = x.shape
-        out = kernels.take_rows(np.ascontiguousarray(x), self.positions, *_around(x.shape, self.dim))
+        out = kernels.take_rows(x, self.positions, self.dim, self.merged)
         if out is None:
-            raise_outside(IndexError, self.positions, x.shape[self.dim], self.dim)
-        return out.reshape((*x.shape[: self.dim], *self.positions.shape, *x.shape[self.dim + 1 :]))
-
-    def backward(self, g):
-        return apply(RowsAddFunction(self.positions, self.dim, self.source), g)
-
-
-class RowsAddFunction(Function):
-    """Zeros of a shape with the entries of x added at positions of a dimension, in order: the adjoint of RowsFunction."""
-
-    def __init__(self, positions, dim, shape):
-        self.positions, self.dim, self.shape = positions, dim, shape
-
-    def forward(self, x):
-        if x.itemsize in (4, 8):
-            return kernels.add_rows(None, self.shape, np.ascontiguousarray(x), self.positions, *_around(self.shape, self.dim))
-        out = zeros_array(self.shape, x.dtype)
-        np.add.at(out, (slice(None),) * self.dim + (self.positions,), x)
+            raise_outside(IndexError, self.positions, math.prod(x.shape[self.dim : self.dim + self.merged]), self.dim)
         return out
 
     def backward(self, g):
-        return apply(RowsFunction(self.positions, self.dim), g)
+        return apply(RowsAddFunction(self.positions, self.dim, self.source, self.merged), g)
+
+
+class RowsAddFunction(Function):
+    """Zeros of a shape with the entries of x added at positions, in order: the adjoint of RowsFunction."""
+
+    label = "IndexAddBackward0"
+
+    def __init__(self, positions, dim, shape, merged=1):
+        self.positions, self.dim, self.shape, self.merged = positions, dim, shape, merged
+
+    def forward(self, x):
+        return _added(None, self.shape, x, self)
+
+    def backward(self, g):
+        return apply(RowsFunction(self.positions, self.dim, self.merged), g)
 
 
 class RowsPutFunction(Function):
-    """x with the entries of y added at positions of a dimension, in order."""
+    """x with the entries of y at their positions, the last of equals; or (add) with them added, in order."""
 
-    def __init__(self, positions, dim):
-        self.positions, self.dim = positions, dim
+    def __init__(self, positions, dim, add, merged=1):
+        self.positions, self.dim, self.add, self.merged = positions, dim, add, merged
 
     def forward(self, x, y):
-        start, rows = np.ascontiguousarray(x), np.ascontiguousarray(y)
-        out = kernels.add_rows(start, x.shape, rows, self.positions, *_around(x.shape, self.dim))
+        start = np.ascontiguousarray(x)
+        if self.add:
+            return _added(start, x.shape, y, self)
+        out = kernels.put_rows(start, np.ascontiguousarray(y), self.positions, self.dim, self.merged, False)
         if out is None:
-            raise_outside(IndexError, self.positions, x.shape[self.dim], self.dim)
+            raise_outside(IndexError, self.positions, math.prod(x.shape[self.dim : self.dim + self.merged]), self.dim)
         return out
 
     def backward(self, g):
         gx, gy = self.needs_input_grad
-        return g if gx else None, apply(RowsFunction(self.positions, self.dim), g) if gy else None
+        if self.add:
+            return g if gx else None, apply(RowsFunction(self.positions, self.dim, self.merged), g) if gy else None
+        shape = g._array.shape
+        hole = expand(g.new_zeros(()), _taken(shape, self.positions, self.dim, self.merged))
+        return (
+            apply(RowsPutFunction(self.positions, self.dim, False, self.merged), g, hole) if gx else None,
+            self._of_those_that_stayed(apply(RowsFunction(self.positions, self.dim, self.merged), g)) if gy else None,
+        )
+
+    def _of_those_that_stayed(self, g):
+        """g where the entry is not overwritten by a later one, else 0."""
+        count = self.positions.size
+        writers = np.arange(count)
+        size = int(self.positions.max(initial=0)) + 1
+        last = kernels.put_rows(np.empty(size, np.int64), writers, self.positions, 0, 1, True)
+        stayed = (last[self.positions.reshape(-1)] == writers).reshape(self.positions.shape)
+        if stayed.all():
+            return g
+        inner = g.ndim - self.dim - stayed.ndim
+        return where(from_array(stayed.reshape(*stayed.shape, *(1,) * inner)), g, g.new_zeros(()))
+
+
+# Elements: along one dimension, at positions of their own in every line of it
+
+
+def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
+    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
 
 
 class ElementsFunction(Function):
@@ -190,31 +204,7 @@ def _has_kernel(x: Tensor, positions: np.ndarray, dim: int) -> bool:
     )
 
 
-class IndexPutFunction(Function):
-    """x with y at an index; where positions repeat, the last value stays."""
-
-    def __init__(self, index):
-        self.index = index
-
-    def forward(self, x, y):
-        out = np.array(x, order="C")
-        out[self.index] = y
-        return out
-
-    def backward(self, g):
-        gx, gy = self.needs_input_grad
-        return (
-            apply(IndexPutFunction(self.index), g, g.new_zeros(())) if gx else None,
-            where(_stayed(g._array.shape, self.index), apply(IndexFunction(self.index), g), g.new_zeros(())) if gy else None,
-        )
-
-
-def _stayed(shape: tuple[int, ...], index: tuple) -> Tensor:
-    """Which of the values written at an index stayed: numpy writes repeated positions in order, the last has the gradient."""
-    owner = np.full(shape, -1, np.int64)
-    writers = np.arange(owner[index].size).reshape(owner[index].shape)
-    owner[index] = writers
-    return from_array(np.asarray(owner[index] == writers))
+# x[index]
 
 
 def _is_plain_slice(item: object) -> bool:
@@ -237,7 +227,7 @@ def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
     out, basic = [], True
     for item in items:
         if isinstance(item, TensorBase):
-            array = item._array.copy()  # the graph keeps it, and its owner may write to it
+            array = item._array
             if array.dtype.kind == "f":
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             if array.dtype == np.uint8:
@@ -278,81 +268,91 @@ def _normalize_index(input: Tensor, index: object) -> tuple[tuple, bool]:
     return tuple(out), basic
 
 
+def _dimensions_of(item: object) -> int:
+    """How many dimensions of a tensor an item of an index takes."""
+    if isinstance(item, np.ndarray) and item.dtype == bool:
+        return item.ndim
+    return int(item is not None and item is not Ellipsis)
+
+
 def _check_index(shape: tuple[int, ...], index: list) -> None:
-    """Raises IndexError for too many indices, one out of range, or a mask of another shape."""
-    used = sum(
-        item.ndim if isinstance(item, np.ndarray) and item.dtype == bool else item is not None and item is not Ellipsis
-        for item in index
-    )
+    """Raises IndexError for too many indices, an integer out of range, or a mask of another shape."""
+    used = sum(map(_dimensions_of, index))
     if used > len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     if sum(item is Ellipsis for item in index) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     dim = 0
     for item in index:
-        if item is None:
-            continue
-        if item is Ellipsis:
-            dim += len(shape) - used
-            continue
         if isinstance(item, int) and not -shape[dim] <= item < shape[dim]:
             raise IndexError(f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}")
-        if isinstance(item, np.ndarray):
-            if item.dtype == bool:
-                if item.shape != shape[dim : dim + item.ndim]:
-                    raise IndexError(
-                        f"The shape of the mask {list(item.shape)} at index {dim} does not match the shape of the indexed tensor "
-                        f"{list(shape)} at index {dim}"
-                    )
-                dim += item.ndim
-                continue
-            if item.size and (item.min() < -shape[dim] or item.max() >= shape[dim]):
-                worst = item.max() if item.max() >= shape[dim] else item.min()
-                raise IndexError(f"index {worst} is out of bounds for dimension {dim} with size {shape[dim]}")
-        dim += 1
+        if isinstance(item, np.ndarray) and item.dtype == bool and item.shape != shape[dim : dim + item.ndim]:
+            raise IndexError(
+                f"The shape of the mask {list(item.shape)} at index {dim} does not match the shape of the indexed tensor "
+                f"{list(shape)} at index {dim}"
+            )
+        dim += len(shape) - used if item is Ellipsis else _dimensions_of(item)
 
 
-def _without_integers(input: Tensor, index: tuple) -> tuple[Tensor, tuple]:
-    """input and an index with arrays in it, after the index's integers have selected: to numpy they would be index arrays, too."""
-    if not any(isinstance(item, int) for item in index):
-        return input, index
-    first, rest = [], []
+def _same_shape(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The arrays of an index, broadcast, as contiguous int64. Raises IndexError for shapes that do not broadcast."""
+    if any(array.shape != arrays[0].shape for array in arrays[1:]):
+        try:
+            arrays = list(np.broadcast_arrays(*arrays))
+        except ValueError:
+            shapes = ", ".join(str(list(array.shape)) for array in arrays)
+            raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
+    return [np.asarray(array, np.int64, order="C") for array in arrays]
+
+
+def _selected(input: Tensor, index: tuple) -> tuple[Tensor, np.ndarray, int, int]:
+    """What an index with arrays in it selects: the entries of a tensor that RowsFunction takes, as (tensor, positions, dim, merged).
+
+    The tensor is the view of input that the rest of the index gives. Where the dimensions of the arrays are not next to each other, they
+    come first in it, as in numpy.
+    """
+    basic, arrays, spans = [], [], []  # what makes the view; each array and the dimensions of the view that it is for
+    dim, rest = 0, input.ndim - sum(map(_dimensions_of, index))
     for item in index:
         if isinstance(item, np.ndarray):
-            first += [slice(None)] * (item.ndim if item.dtype == bool else 1)
-            rest.append(item)
+            single = item.ndim == 0 and item.dtype == bool  # for a new dimension of size 1
+            basic += [None] if single else [slice(None)] * _dimensions_of(item)
+            arrays.append(kernels.places(np.ascontiguousarray(item)) if item.dtype == bool else item)
+            spans.append(range(dim, dim + (1 if single else _dimensions_of(item))))
+            dim = spans[-1].stop
         else:
-            first.append(item)
-            if item is Ellipsis:
-                rest.append(item)
-            elif not isinstance(item, int):
-                rest.append(slice(None))
-    return apply(SliceFunction(tuple(first)), input), tuple(rest)
-
-
-def _rows_of(index: tuple) -> np.ndarray | None:
-    """The positions of an index that is one array of integers, for the first dimension; None for any other."""
-    return index[0] if len(index) == 1 and isinstance(index[0], np.ndarray) and index[0].dtype != bool else None
+            basic.append(item)
+            dim += rest if item is Ellipsis else not isinstance(item, int)
+    if any(item is not Ellipsis and item != slice(None) for item in basic):
+        input = apply(SliceFunction(tuple(basic)), input)
+    shape = input._array.shape
+    sizes = [math.prod(shape[span.start : span.stop]) for span in spans]
+    positions = kernels.merged(_same_shape(arrays), sizes)
+    if positions is None:
+        for array, span, size in zip(arrays, spans, sizes, strict=True):
+            if array.size and not -size <= array.min() <= array.max() < size:
+                worst = array.max() if array.max() >= size else array.min()
+                raise IndexError(f"index {worst} is out of bounds for dimension {span.start} with size {size}")
+    dims = [d for span in spans for d in span]
+    if dims[-1] - dims[0] >= len(dims):
+        return permute(input, dims + [d for d in range(len(shape)) if d not in dims]), positions, 0, len(dims)
+    return input, positions, dims[0], len(dims)
 
 
 def getitem(input: Tensor, index: object) -> Tensor:
     """input[index]: ints, slices, None and Ellipsis give a view; integer and bool tensors, arrays or lists a copy."""
-    index, basic = _normalize_index(input, index)
-    if basic:
-        return apply(SliceFunction(index), input)
-    input, index = _without_integers(input, index)
-    if len(index) == 1 and isinstance(index[0], np.ndarray) and index[0].dtype == bool and index[0].shape == input._array.shape:
-        if input.ndim:
-            return apply(RowsFunction(kernels.places(np.ascontiguousarray(index[0])), 0), reshape(input, -1))
-    rows = _rows_of(index)
-    if rows is not None:
-        node = RowsFunction(np.where(rows < 0, rows + input._array.shape[0], rows).astype(np.int64), 0)
-        node.label = "IndexBackward0"
-        return apply(node, input)
-    try:
-        return apply(IndexFunction(index), input)
-    except IndexError as error:
-        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together: {error}") from None
+    positions, dim, merged = kernels.leading_positions(index, input), 0, len(index) if type(index) is tuple else 1
+    if positions is None:
+        index, basic = _normalize_index(input, index)
+        if basic:
+            return apply(SliceFunction(index), input)
+        input, positions, dim, merged = _selected(input, index)
+    out = try_kernel(kernels.take_rows, input, positions, dim, merged)
+    if out is not None:
+        return out
+    node = RowsFunction(positions, dim, merged)
+    node.label = "IndexBackward0"
+    return apply(node, input)
 
 
 def _without_ones(value: Tensor, ndim: int) -> Tensor:
@@ -378,61 +378,77 @@ def _assigned(input: Tensor, index: tuple, value: object) -> bool:
     return True
 
 
-def _assigned_at(input: Tensor, index: tuple, value: object) -> bool:
-    """_assigned for an index with arrays in it, and without integers, which would be arrays to numpy."""
-    values = constant_of(value)
-    if values is None or not input._is_plain() or any(isinstance(item, int) for item in index):
+def _filled_at(input: Tensor, index: tuple, value: object) -> bool:
+    """_assigned for a number and an index that is a mask."""
+    number = constant_of(value)
+    if type(number) not in (int, float) or len(index) != 1 or not input._is_plain():
         return False
-    array = input._array
-    if type(values) is np.ndarray:
-        if values.dtype is not array.dtype or np.may_share_memory(values, array):
-            return False
-    elif array.dtype.kind != "f" and type(values) is not int:
-        return False
-    elif len(index) == 1 and masked_fill_kernel(array, index[0], values):
-        input._bump_version()
-        return True
-    try:
-        array[index] = values
-    except (ValueError, IndexError, OverflowError, TypeError):  # the general way says what is wrong with it, or does it
+    if (input._array.dtype.kind != "f" and type(number) is float) or not masked_fill_kernel(input._array, index[0], number):
         return False
     input._bump_version()
     return True
 
 
+def _check_fits(value: Tensor, shape: tuple[int, ...]) -> None:
+    """Raises RuntimeError for a value that does not broadcast to the shape of its place."""
+    given = value._array.shape
+    if len(given) > len(shape) or any(s not in (1, t) for s, t in zip(given[::-1], shape[::-1], strict=False)):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape {list(shape)}"
+        )
+
+
 def setitem(input: Tensor, index: object, value: object) -> None:
     """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
+    positions = kernels.leading_positions(index, input)
     if isinstance(value, (int, float)):
         value = number_for(value, input.dtype)
-    index, basic = _normalize_index(input, index)
-    if (_assigned if basic else _assigned_at)(input, index, value):
-        return
+    basic = False
+    if positions is None:
+        index, basic = _normalize_index(input, index)
+        if (_assigned if basic else _filled_at)(input, index, value):
+            return
     if isinstance(value, (str, bytes)) or value is None:
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor")
     value = as_tensor_like(value, input.dtype) if not isinstance(value, np.ndarray) else cast(from_array(value), input.dtype)
-    if basic:
+    if positions is not None:
+        _put(input, positions, 0, len(index) if type(index) is tuple else 1, value, False)
+    elif not basic:
+        target, positions, dim, merged = _selected(input, index)
+        _put(target, positions, dim, merged, value, False)
+    else:
         target = apply(SliceFunction(index), input)
-        shape = target._array.shape
-        value = _without_ones(value, len(shape))
-        if value.ndim > len(shape) or any(s not in (1, t) for s, t in zip(value._array.shape[::-1], shape[::-1], strict=False)):
-            raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result of shape "
-                f"{list(shape)}"
-            )
+        value = _without_ones(value, target.ndim)
+        _check_fits(value, target._array.shape)
         copy_(target, value)
-        return
-    input, index = _without_integers(input, index)
-    try:
-        shape = np.broadcast_to(np.empty((), bool), input._array.shape)[index].shape
+
+
+def _put(target: Tensor, positions: np.ndarray, dim: int, merged: int, value: Tensor, add: bool) -> None:
+    """The entries of target that RowsFunction takes = value, or (add) += value with repeated positions accumulating, in place."""
+    array, shape = target._array, _taken(target._array.shape, positions, dim, merged)
+    if value._array.shape != shape:
         value = _without_ones(value, len(shape))
-        np.broadcast_shapes(shape, value._array.shape)
-    except IndexError as error:
-        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together: {error}") from None
-    except ValueError:
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to the indexing result"
-        ) from None
-    write(input, lambda x: apply(IndexPutFunction(index), x, expand(value, shape)), "index_put_")
+        _check_fits(value, shape)
+    rows = constant_of(value)
+    if rows is not None and not add and target._is_plain() and not np.may_share_memory(rows, array):
+        if rows.shape != shape or not rows.flags.c_contiguous:
+            rows = np.ascontiguousarray(np.broadcast_to(rows, shape))
+        kernels.put_rows(array, rows, positions, dim, merged, True)
+        target._bump_version()
+        return
+    write(target, lambda x: apply(RowsPutFunction(positions, dim, add, merged), x, expand(value, shape)), "index_put_")
+
+
+@named_node
+def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of input with values at the index (added to what is there if accumulate, repeated positions accumulating)."""
+    out = clone(input)
+    index, basic = _normalize_index(out, tuple(slice(None) if i is None else i for i in indices))
+    if basic:
+        setitem(out, index, getitem(out, index) + values if accumulate else values)
+    else:
+        _put(*_selected(out, index), as_tensor_like(values, input.dtype), accumulate)
+    return out
 
 
 # Along one dimension
@@ -468,11 +484,11 @@ def _in_range(error: type[Exception], positions: np.ndarray, size: int, dim: int
     return positions
 
 
-def _grid(positions: np.ndarray, dim: int) -> tuple:
-    """The advanced index that picks element [i, positions[i, j], ...] along dim."""
+def _flat(positions: np.ndarray, dim: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The places of the elements [i, positions[i, j], ...] in the flat order of a tensor of this shape."""
     axes = [np.arange(n).reshape((-1,) + (1,) * (positions.ndim - 1 - axis)) for axis, n in enumerate(positions.shape)]
     axes[dim] = positions
-    return tuple(axes)
+    return kernels.merged(_same_shape(axes), list(shape))
 
 
 @named_node
@@ -489,8 +505,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         return apply(ElementsFunction(positions, dim), input)
     _in_range(RuntimeError, positions, input._array.shape[dim] if input.ndim else 1, dim)
     if input.ndim == 0 or index.ndim == 0:
-        return reshape(apply(IndexFunction((positions.reshape(-1),)), reshape(input, -1)), positions.shape)
-    return apply(IndexFunction(_grid(positions, dim)), input)
+        return reshape(apply(RowsFunction(positions.reshape(-1), 0), reshape(input, -1)), positions.shape)
+    return apply(RowsFunction(_flat(positions, dim, input._array.shape), 0, input.ndim), input)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -518,34 +534,15 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return getitem(reshape(input, -1), index) if index.ndim else reshape(getitem(reshape(input, -1), reshape(index, 1)), ())
 
 
-class ScatterFunction(Function):
-    """x with y at an index: see scatter."""
-
-    def __init__(self, index):
-        self.index = index
-
-    def forward(self, x, y):
-        out = np.array(x, order="C")
-        out[self.index] = y
-        return out
-
-    def backward(self, g):
-        gx, gy = self.needs_input_grad
-        return (
-            apply(ScatterFunction(self.index), g, g.new_zeros(())) if gx else None,
-            apply(IndexFunction(self.index), g) if gy else None,
-        )
-
-
 class ScatterMultiplyFunction(Function):
-    """x with the elements at an index multiplied by y, one after the other. As in PyTorch it has no derivative."""
+    """x with the elements at places of its flat order multiplied by y, one after the other. As in PyTorch it has no derivative."""
 
-    def __init__(self, index):
-        self.index = index
+    def __init__(self, places):
+        self.places = places
 
     def forward(self, x, y):
         out = np.array(x, order="C")
-        np.multiply.at(out, self.index, y)
+        np.multiply.at(out.reshape(-1), self.places, y)
         return out
 
 
@@ -587,13 +584,14 @@ def scatter(
     if reduce is None and _has_kernel(input, positions, dim):
         return apply(ElementsPutFunction(positions, dim, False), input, src)
     _in_range(RuntimeError, positions, input._array.shape[dim], dim)
+    places = _flat(positions, dim, input._array.shape)
     if reduce == "add":
-        return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
+        return apply(RowsPutFunction(places, 0, True, input.ndim), input, src)
     if reduce == "multiply":
-        return apply(ScatterMultiplyFunction(_grid(positions, dim)), input, src)
+        return apply(ScatterMultiplyFunction(places), input, src)
     if reduce is not None:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
-    return apply(ScatterFunction(_grid(positions, dim)), input, src)
+    return apply(RowsPutFunction(places, 0, False, input.ndim), input, src)
 
 
 @named_node
@@ -606,7 +604,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     if _has_kernel(input, positions, dim):
         return apply(ElementsPutFunction(positions, dim, True), input, src)
     _in_range(RuntimeError, positions, input._array.shape[dim], dim)
-    return input + apply(IndexAddFunction(_grid(positions, dim), input._array.shape), src)
+    return apply(RowsPutFunction(_flat(positions, dim, input._array.shape), 0, True, input.ndim), input, src)
 
 
 def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor, *others: Tensor) -> tuple[int, np.ndarray]:
@@ -618,12 +616,6 @@ def _check_index_vector(name: str, input: Tensor, dim: int, index: Tensor, *othe
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     size = input._array.shape[dim] if input.ndim else 1
     return dim, kept_positions(IndexError, index, size, dim, input, *others).reshape(-1)
-
-
-def _entries(name: str, input: Tensor, dim: int, index: Tensor, *others: Tensor) -> tuple:
-    """The index of these entries of a dimension."""
-    dim, positions = _check_index_vector(name, input, dim, index, *others)
-    return (slice(None),) * dim + (_in_range(IndexError, positions, input._array.shape[dim], dim),)
 
 
 @accepts_axis
@@ -654,10 +646,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     dim, positions = _check_index_vector("index_add", input, dim, index, source)
     _check_entries("index_add_", input, dim, index, source)
     source = source if alpha == 1 else source * as_tensor_like(alpha, input.dtype)
-    if input._array.itemsize in (4, 8):
-        return apply(RowsPutFunction(positions, dim), input, source)
-    _in_range(IndexError, positions, input._array.shape[dim], dim)
-    return input + apply(RowsAddFunction(positions, dim, input._array.shape), source)
+    return apply(RowsPutFunction(positions, dim, True), input, source)
 
 
 @named_node
@@ -665,8 +654,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """A copy of input with the value at these entries of a dimension."""
     if input.ndim == 0:
         return reshape(index_fill(reshape(input, 1), dim, index, value), ())
-    where_ = _entries("index_fill", input, dim, index)
-    return apply(ScatterFunction(where_), input, as_tensor_like(value, input.dtype).expand(input._array[where_].shape))
+    dim, positions = _check_index_vector("index_fill", input, dim, index)
+    hole = expand(as_tensor_like(value, input.dtype), _taken(input._array.shape, positions, dim, 1))
+    return apply(RowsPutFunction(positions, dim, False), input, hole)
 
 
 @named_node
@@ -674,11 +664,11 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     """A copy of input with source[i] at entry index[i] of a dimension."""
     if input.ndim == 0:
         return reshape(index_copy(reshape(input, 1), dim, index, reshape(source, -1)), ())
-    where_ = _entries("index_copy", input, dim, index, source)
+    dim, positions = _check_index_vector("index_copy", input, dim, index, source)
     if input.ndim == 1 and source.ndim == 0:
         source = reshape(source, 1)
-    _check_entries("index_copy_", input, len(where_) - 1, index, source)
-    return apply(ScatterFunction(where_), input, source)
+    _check_entries("index_copy_", input, dim, index, source)
+    return apply(RowsPutFunction(positions, dim, False), input, source)
 
 
 def repeat_interleave(

@@ -10,14 +10,30 @@ from minigrad import _dtype
 from minigrad._ext.engine import TensorBase, from_array
 from minigrad.creation import zeros
 from minigrad.ops.embedding import embedding as embedding_op
+from minigrad.ops.embedding import sums_of_rows
 from minigrad.ops.index import index_add, index_select, masked_fill
 from minigrad.ops.reduce import max as max_
-from minigrad.ops.reduce import mean
-from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.shape import narrow, reshape, unsqueeze
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
+
+
+def _check_table(input: Tensor, weight: Tensor, max_norm: float | None, sparse: bool) -> None:
+    """Raises what embedding raises for its input and weight, and for what is not supported."""
+    for name, value in (("input", input), ("weight", weight)):
+        if not isinstance(value, TensorBase):
+            raise TypeError(f"embedding(): argument '{name}' must be Tensor, not {type(value).__name__}")
+    if weight.ndim != 2:
+        raise RuntimeError(f"embedding(): 'weight' must be 2-D, but its shape is {tuple(weight.shape)}")
+    if max_norm is not None:
+        raise NotImplementedError("embedding(): max_norm is not supported: renormalise weight yourself under no_grad()")
+    if sparse:
+        raise NotImplementedError("embedding(): sparse gradients are not supported: pass sparse=False")
+    if input.dtype not in (_dtype.int64, _dtype.int32):
+        raise RuntimeError(
+            f"embedding(): expected indices of dtype int64 or int32, but got {input.dtype}: convert with .long()"
+        )
 
 
 def embedding(
@@ -48,25 +64,13 @@ def embedding(
         RuntimeError: an input that is not int32 or int64, or a weight that is not 2-D.
         AssertionError: padding_idx out of range.
     """
-    for name, value in (("input", input), ("weight", weight)):
-        if not isinstance(value, TensorBase):
-            raise TypeError(f"embedding(): argument '{name}' must be Tensor, not {type(value).__name__}")
-    if weight.ndim != 2:
-        raise RuntimeError(f"embedding(): 'weight' must be 2-D, but its shape is {tuple(weight.shape)}")
+    _check_table(input, weight, max_norm, sparse)
     rows = weight._array.shape[0]
-    if max_norm is not None:
-        raise NotImplementedError("embedding(): max_norm is not supported: renormalise weight yourself under no_grad()")
-    if sparse:
-        raise NotImplementedError("embedding(): sparse gradients are not supported: pass sparse=False")
     padding = -1
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
             raise AssertionError(f"embedding(): Padding_idx must be within num_embeddings: got {padding_idx}, {rows} rows")
         padding = padding_idx % rows
-    if input.dtype not in (_dtype.int64, _dtype.int32):
-        raise RuntimeError(
-            f"embedding(): expected indices of dtype int64 or int32, but got {input.dtype}: convert with .long()"
-        )
     if not weight.dtype.is_floating_point:
         chosen = index_select(weight, 0, reshape(input, -1))
         return reshape(chosen, *input._array.shape, weight._array.shape[1])
@@ -188,28 +192,28 @@ def embedding_bag(
             )
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
-    if input.ndim == 2 and offsets is None and padding_idx is None and input._array.shape[1] > 0:
-        rows = embedding(input, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
-        if mode == "max":
-            return max_(rows, 1)[0]
-        rows = rows if per_sample_weights is None else rows * unsqueeze(per_sample_weights, 2)
-        return sum_(rows, 1) if mode == "sum" else mean(rows, 1)
+    if input.ndim == 2 and offsets is None and padding_idx is None and input._array.shape[1] > 0 and mode == "max":
+        return max_(embedding(input, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse), 1)[0]
     bags, count = _bags(input, offsets, include_last_offset)
-    flat = reshape(input, -1)
-    flat = narrow(flat, 0, 0, bags.size)
-    factors = None if per_sample_weights is None else narrow(reshape(per_sample_weights, -1), 0, 0, bags.size)
+    flat, factors = reshape(input, -1), None if per_sample_weights is None else reshape(per_sample_weights, -1)
+    if bags.size < flat._array.size:
+        flat, factors = narrow(flat, 0, 0, bags.size), None if factors is None else narrow(factors, 0, 0, bags.size)
     if padding_idx is not None:
         kept = np.flatnonzero(flat._array != padding_idx % weight._array.shape[0])
         bags, places = bags[kept], from_array(kept)
         flat = index_select(flat, 0, places)
         factors = None if factors is None else index_select(factors, 0, places)
-    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
-    if mode == "max":
-        return _largest_of_bags(rows, bags, count)
-    if factors is not None:
-        rows = rows * unsqueeze(factors, 1)
-    total = index_add(zeros(count, rows._array.shape[1], dtype=rows.dtype), 0, from_array(bags), rows)
+    _check_table(flat, weight, max_norm, sparse)
+    if mode != "max" and factors is None and not scale_grad_by_freq and weight.dtype.is_floating_point:
+        total = sums_of_rows(weight, flat, bags, count)
+    else:
+        rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+        if mode == "max":
+            return _largest_of_bags(rows, bags, count)
+        if factors is not None:
+            rows = rows * unsqueeze(factors, 1)
+        total = index_add(zeros(count, rows._array.shape[1], dtype=rows.dtype), 0, from_array(bags), rows)
     if mode == "sum":
         return total
-    sizes = np.maximum(np.bincount(bags, minlength=count), 1).astype(rows.dtype.np)
+    sizes = np.maximum(np.bincount(bags, minlength=count), 1).astype(total.dtype.np)
     return total / from_array(sizes[:, None])
