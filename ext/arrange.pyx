@@ -1,13 +1,11 @@
 """Moving elements: copies between layouts, conversions to floats. Arrays in, arrays out."""
-import numpy as np
-
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from minigrad._ext.memory cimport CACHED_FROM, empty
 from minigrad._ext.threads cimport plan_threads
 
-from minigrad._ext.memory import broadcast_view, empty_array
+from minigrad._ext.memory import empty_array
 
 cnp.import_array()
 
@@ -156,12 +154,23 @@ def filled(tuple shape, value, cnp.dtype dtype):
     return out
 
 
-def fill_with(cnp.ndarray out, value) -> None:
-    """Sets all elements of an array to one value, which numpy converts."""
-    if cnp.PyArray_NBYTES(out) < CACHED_FROM:
-        out.fill(value)
-    else:
-        copy_into(out, broadcast_view(np.full((), value, out.dtype), (<object> out).shape))
+def fill_with(cnp.ndarray out, value) -> bool:
+    """Sets all elements of an array to one value, which numpy converts. True, as a kernel that overwrites gives it."""
+    cdef copy_plan[1] plan
+    cdef cnp.ndarray one
+    cdef int d
+    if cnp.PyArray_NBYTES(out) < CACHED_FROM or not is_served(out):
+        cnp.PyArray_FillWithScalar(out, value)
+        return True
+    one = empty(0, NULL, cnp.PyArray_TYPE(out))
+    cnp.PyArray_FillWithScalar(one, value)
+    plan.target, plan.source = <char *> cnp.PyArray_DATA(out), <const char *> cnp.PyArray_DATA(one)
+    plan.ndim = cnp.PyArray_NDIM(out)
+    for d in range(plan.ndim):
+        plan.shape[d], plan.to[d], plan.source_steps[d] = cnp.PyArray_DIM(out, d), cnp.PyArray_STRIDE(out, d), 0
+    mg_plan_copy(plan, cnp.PyArray_ITEMSIZE(out))
+    make_copies(plan, 1, out)
+    return True
 
 
 def triangle(cnp.ndarray x, bint lower, int64_t diagonal):

@@ -230,11 +230,7 @@ cdef class TensorBase:
 
     def _is_plain(self) -> bool:
         """Whether writing the elements, which lie in order, changes nothing but the version: no graph, no mode, nobody who watches."""
-        if watching or self.inference or inference_was_used and mg_inference or not cnp.PyArray_ISCARRAY(self._array):
-            return False
-        if not mg_grad_mode:
-            return True
-        return not needs_grad(self) and (self.base is None or self.origin == RECORDED and not needs_grad(self.base))
+        return is_plain(self)
 
     def _shadow(self):
         """The tensor as it is now, under another name: its node stays when an in-place operation gives the original a new one."""
@@ -256,8 +252,7 @@ cdef class TensorBase:
 
     def _bump_version(self) -> None:
         """Notes that the storage was written."""
-        cdef Version version = shared_version(self)
-        version.value = version.value + 1
+        bump(self)
 
     def _rebind(self, TensorBase result) -> None:
         """Takes over the place of `result` in the graph, and counts a write of the storage."""
@@ -334,11 +329,48 @@ cdef TensorBase ones_like(TensorBase t):
     return wrap(one)
 
 
-def constant_of(value):
+cdef bint is_plain(TensorBase t) except -1:
+    if watching or t.inference or inference_was_used and mg_inference or not cnp.PyArray_ISCARRAY(t._array):
+        return False
+    if not mg_grad_mode:
+        return True
+    return not needs_grad(t) and (t.base is None or t.origin == RECORDED and not needs_grad(t.base))
+
+
+cdef inline void bump(TensorBase t):
+    cdef Version version = shared_version(t)
+    version.value = version.value + 1
+
+
+cpdef object constant_of(object value):
     """The array of a tensor to which no gradient would flow now, a number itself; None for anything else."""
     if isinstance(value, TensorBase):
         return None if mg_grad_mode and needs_grad(<TensorBase> value) else (<TensorBase> value)._array
     return value if type(value) is float or type(value) is int else None
+
+
+def overwritten(object overwrite, TensorBase input, tuple args, dict kwargs) -> bool:
+    """Whether overwrite(array, ...), given the arrays of the other arguments, has written its result over the elements of the
+    tensor: not if that were to be recorded, or an argument is neither a number nor a tensor without a gradient."""
+    cdef list operands
+    cdef dict keywords = {}
+    if not is_plain(input):
+        return False
+    operands = [input._array]
+    for given in args:
+        value = constant_of(given)
+        if value is None:
+            return False
+        operands.append(value)
+    for name, given in kwargs.items():
+        value = constant_of(given)
+        if value is None:
+            return False
+        keywords[name] = value
+    if not overwrite(*operands, **keywords):
+        return False
+    bump(input)
+    return True
 
 
 def from_array(cnp.ndarray array):

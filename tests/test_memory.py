@@ -55,6 +55,14 @@ def test_freed_memory_is_used_again_for_the_same_size():
 
 
 @caching
+@pytest.mark.parametrize("size", [64 << 10, 100_000, MB, 2 * MB - 4, 3 * MB])
+def test_large_arrays_start_a_page(size):
+    """So that no result lies just behind its argument in a page: loads would wait for stores they only seem to depend on."""
+    arrays = [empty_array((size // 4,), FLOAT) for _ in range(5)]
+    assert [a.ctypes.data % 4096 for a in arrays] == [0] * 5
+
+
+@caching
 def test_a_larger_block_serves_a_smaller_request_but_not_a_much_smaller_one():
     large = empty_array((MB // 4,), FLOAT)
     address = large.ctypes.data

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad._ext import threads
+from minigrad._ext import elementwise, threads
+from minigrad._ext.arrange import fill_with
+from tests import isa
 
 SHAPES = [(), (0,), (1,), (7,), (3, 5), (301, 67)]
 DTYPES = [np.float32, np.float64, np.int64]
@@ -109,6 +111,58 @@ def test_bits_do_not_depend_on_threads():
     finally:
         threads.set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+def off_the_lines(x, offset):
+    """A copy that starts `offset` elements behind a cache line."""
+    room = np.empty(x.size + 64, x.dtype)
+    first = (-room.ctypes.data // x.itemsize) % (64 // x.itemsize) + offset
+    room[first : first + x.size] = x
+    return room[first : first + x.size]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("number", [1, 2])
+@np.errstate(all="ignore")
+def test_bits_do_not_depend_on_where_the_array_starts(dtype, number):
+    """Kernels that write where they read bring their vectors to cache lines first."""
+    n = 20_011
+    x, y, z = (t.numpy() for t in draw(dtype, (n,), (n,), (n,)))
+    calls = [(name + "_", ()) for name in [*NAMES.split(), "relu"]]
+    calls += [(name, (y,)) for name in ("add_", "sub_", "mul_", "div_")] + [(name, (y, z)) for name in ("addcmul_", "addcdiv_")]
+    calls += [("mul_", (0.3,)), ("add_", (y, -0.3)), ("lerp_", (y, 0.3)), ("lerp_", (y, 0.7)), ("clamp_", (-1, 1))]
+    before = threads.get_num_threads()
+    threads.set_num_threads(number)
+    try:
+        for name, operands in calls:
+            kernel = getattr(elementwise, name)
+            pieces = [off_the_lines(x[at : at + 8192], 0) for at in range(0, n, 8192)]  # each in one span, from a cache line
+            for at, piece in zip(range(0, n, 8192), pieces, strict=True):
+                assert kernel(piece, *(o[at : at + 8192] if isinstance(o, np.ndarray) else o for o in operands))
+            wanted = np.concatenate(pieces)
+            for offset in range(64 // x.itemsize):
+                got = off_the_lines(x, offset)
+                assert kernel(got, *operands)
+                np.testing.assert_array_equal(got.view(np.uint8), wanted.view(np.uint8), err_msg=f"{name} {offset}")
+    finally:
+        threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("level", ["v2", "v3"])
+def test_other_instruction_sets(level):
+    isa.check_at(level, __file__, "where_the_array_starts")
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i4", "f4", "f8", "c16"])
+@pytest.mark.parametrize("n", [0, 1, 1023, 1025, 80_001])
+def test_fill_reaches_every_element_and_no_other(dtype, n):
+    for offset in (0, 1, 3):
+        room = np.zeros(n + 8, dtype)
+        assert fill_with(room[offset : offset + n], 1)
+        np.testing.assert_array_equal(room, [0] * offset + [1] * n + [0] * (8 - offset))
+        room = np.zeros((2, n + 8), dtype)
+        assert fill_with(room.T[offset : offset + n], 1)
+        np.testing.assert_array_equal(room, [[0] * offset + [1] * n + [0] * (8 - offset)] * 2)
 
 
 INDICES = [

@@ -6,8 +6,11 @@
    that was ever live at once; beyond either the block that has waited longest goes back to the system. A program whose shapes
    change at every step thus needs little more memory than it would without a cache.
 
-   Blocks of HUGE_PAGE bytes and more are mapped, with their data at a multiple of HUGE_PAGE, and ask for huge pages. A block's header
-   stands in the 64 bytes before its data. One mutex guards everything, also across fork. */
+   Blocks of HUGE_PAGE bytes and more are mapped, with their data at a multiple of HUGE_PAGE, and ask for huge pages. The data
+   of smaller ones that may be kept starts a page: where a result lies 64 to 192 bytes behind its argument, modulo 4096, loads
+   wait for stores that they only seem to depend on (neg of 1 MB takes 16.6 us instead of 11.8, a row added to 4 MB 75 instead
+   of 49), and numpy's large arrays lie 16 bytes behind the start of a page, malloc's aligned to 64 and their header 128.
+   A block's header stands in the 64 bytes before its data. One mutex guards everything, also across fork. */
 #ifndef MINIGRAD_CACHING_ALLOCATOR_H
 #define MINIGRAD_CACHING_ALLOCATOR_H
 
@@ -25,6 +28,7 @@
 #endif
 
 #define MG_HEADER 64
+#define MG_PAGE 4096
 #define MG_HUGE_PAGE ((size_t)2 << 20)
 #define MG_SMALLEST_CLASS ((size_t)1 << 16)         /* what is smaller is not kept */
 #define MG_CLASSES 160
@@ -76,6 +80,9 @@ static int mg_is_possible(size_t bytes) {
     return bytes < (size_t)1 << 47;
 }
 
+/* How far the data of a block that is not mapped is behind its start. */
+static size_t mg_lead(size_t capacity) { return capacity < MG_SMALLEST_CLASS ? MG_HEADER : MG_PAGE; }
+
 static mg_block *mg_system_new(size_t capacity, int size_class) {
     mg_block *block;
     if (!mg_is_possible(capacity)) return NULL;
@@ -94,8 +101,9 @@ static mg_block *mg_system_new(size_t capacity, int size_class) {
         block = mg_header(data);
     } else {
         void *memory;
-        if (posix_memalign(&memory, 64, MG_HEADER + capacity) != 0) return NULL;
-        block = memory;
+        const size_t lead = mg_lead(capacity);
+        if (posix_memalign(&memory, lead, lead + capacity) != 0) return NULL;
+        block = mg_header((char *)memory + lead);
     }
     block->capacity = capacity;
     block->size_class = size_class;
@@ -108,7 +116,7 @@ static void mg_system_free(mg_block *block) {
         const size_t page = (size_t)sysconf(_SC_PAGESIZE);
         munmap((char *)mg_data(block) - page, page + (block->capacity + page - 1) / page * page);
     } else {
-        free(block);
+        free((char *)mg_data(block) - mg_lead(block->capacity));
     }
 }
 

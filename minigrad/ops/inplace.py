@@ -25,6 +25,7 @@ from minigrad._ext.engine import (
     from_array,
     is_grad_enabled,
     is_inference_mode_enabled,
+    overwritten,
     raise_function_view,
 )
 from minigrad._ext.memory import broadcast_view
@@ -212,9 +213,7 @@ def fill_(input: Tensor, value: Tensor | float) -> Tensor:
     """Sets every element to the value."""
     if isinstance(value, (int, float)):
         value = number_for(value, input.dtype)
-    if type(value) in (int, float) and input._is_plain():
-        fill_with(input._array, value)
-        input._bump_version()
+    if type(value) in (int, float) and overwritten(fill_with, input, (value,), {}):
         return input
     if hasattr(value, "_array"):
         if value.ndim:
@@ -225,7 +224,7 @@ def fill_(input: Tensor, value: Tensor | float) -> Tensor:
 
 def zero_(input: Tensor) -> Tensor:
     """Sets every element to 0."""
-    return fill_(input, 0)
+    return input if overwritten(fill_with, input, (0,), {}) else fill_(input, 0)
 
 
 class CopyFunction(Function):
@@ -265,27 +264,13 @@ def in_place(compute: Callable[..., Tensor], overwrite: Callable[..., bool] | No
 
     @functools.wraps(compute)
     def method(input: Tensor, *args: object, **kwargs: object) -> Tensor:
-        if overwrite is not None and _overwritten(overwrite, input, args, kwargs):
+        if overwrite is not None and overwritten(overwrite, input, args, kwargs):
             return input
         return write(input, (lambda x: compute(x, *args, **kwargs)) if args or kwargs else compute, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"{compute.__name__}, written into the tensor."
     return method
-
-
-def _overwritten(overwrite: Callable[..., bool], input: Tensor, args: tuple, kwargs: dict) -> bool:
-    """Whether the kernel has written its result over the elements of the tensor."""
-    if not input._is_plain():
-        return False
-    operands = [constant_of(value) for value in args]
-    keywords = {name: constant_of(value) for name, value in kwargs.items()}
-    if any(value is None for value in operands) or any(value is None for value in keywords.values()):
-        return False
-    if not overwrite(input._array, *operands, **keywords):
-        return False
-    input._bump_version()
-    return True
 
 
 def in_place_without_gradient(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
