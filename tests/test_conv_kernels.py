@@ -163,6 +163,13 @@ GEOMETRIES = {
     "asymmetric padding": (2, 3, 4, 1, [axis(8, 4, 1, 1, after=2), axis(9, 2, 1, 0, after=1)]),
     "padding cut off at the end": (2, 3, 4, 1, [axis(8, 3, 1, 2, after=-3), axis(9, 3, 2, 0, after=-1)]),
     "padding beyond kernel": (2, 3, 4, 1, [axis(5, 2, 1, 6), axis(6, 3, 2, 9)]),
+    "rows": (3, 5, 15, 1, [axis(17, 7, 1, 3), axis(19, 1)]),
+    "columns": (3, 15, 5, 1, [axis(19, 1), axis(17, 7, 1, 3)]),
+    "columns in groups, strided": (2, 4, 9, 3, [axis(9, 1), axis(33, 8, 3, 5)]),
+    "rows, dilated": (5, 4, 9, 1, [axis(13, 5, 1, 9, 3), axis(8, 1)]),
+    "rows, strided and dilated": (2, 4, 9, 2, [axis(23, 4, 4, 6, 3, after=1), axis(11, 1)]),
+    "columns of a narrow image": (3, 4, 9, 1, [axis(20, 1), axis(2, 7, 1, 3)]),
+    "columns in the padding alone": (2, 3, 5, 1, [axis(10, 1), axis(3, 2, 1, 7)]),
     "3d": (2, 3, 4, 1, [axis(5, 3, 1, 1), axis(6, 2, 2, 1), axis(7, 3, 1, 2, 2)]),
     "3d pointwise": (2, 3, 4, 1, [axis(5, 1), axis(6, 1), axis(7, 1)]),
     "3d in time": (2, 3, 4, 1, [axis(9, 3, 1, 1), axis(6, 1), axis(7, 1)]),
@@ -190,6 +197,7 @@ def test_geometries(name, dtype):
         (40, 24, 30, 1, [axis(4, 3, 1, 1), axis(4, 3, 1, 1)]),
         (2, 4, 5, 1, [axis(20011, 9, 1, 4)]),
         (9, 40, 30, 1, [axis(17, 1), axis(17, 7, 1, 3)]),
+        (1, 40, 30, 1, [axis(150, 9, 1, 16, 4), axis(70, 1)]),
         (3, 3, 30, 1, [axis(79, 11, 4, 2), axis(150, 11, 4, 1)]),
         (2, 1, 1, 24, [axis(57, 3, 1, 1), axis(61, 5, 1, 2)]),
     ],
@@ -211,6 +219,25 @@ axes_strategy = st.lists(
 @given(axes_strategy, st.integers(1, 3), st.integers(1, 4), st.integers(1, 9), st.integers(1, 3), st.sampled_from(DTYPES))
 def test_any_geometry(axes, batch, channels, filters, groups, dtype):
     check(dtype, batch, channels, filters, groups, axes)
+
+
+@pytest.mark.parametrize("axes", [[axis(9, 7, 1, 3), axis(11, 1)], [axis(11, 1), axis(9, 7, 1, 3)]], ids=["7x1", "1x7"])
+def test_padding_times_nan_is_nan_although_padding_is_left_out_otherwise(axes):
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal((3, n, *(a[i] for a in axes)), np.float32) for n, i in ((20, 0), (17, 2)))
+    w = rng.standard_normal((17, 20, *(a[1] for a in axes)), np.float32)
+    w[3, 4, 0, 0] = np.nan
+    y = np.zeros_like(g)
+    conv.conv(x, w, None, y, geometry(1, axes))
+    expected = np.zeros(y.shape, bool)
+    expected[:, 3] = True
+    np.testing.assert_array_equal(np.isnan(y), expected)
+    g[2, 5, 0, 0] = np.nan
+    gw = np.zeros_like(w)
+    conv.conv_weight(x, g, gw, geometry(1, axes))
+    expected = np.zeros(w.shape, bool)
+    expected[5] = True
+    np.testing.assert_array_equal(np.isnan(gw), expected)
 
 
 @pytest.mark.parametrize("filters", [1, 5])

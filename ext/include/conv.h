@@ -21,6 +21,7 @@ typedef struct {
 static inline int64_t conv_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); } /* b > 0, a of any sign */
 static inline int64_t conv_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static inline int64_t conv_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t conv_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Takes `bytes` from the front of a scratch buffer, in whole cache lines. From a NULL buffer it only counts. */
 typedef struct {

@@ -85,16 +85,17 @@ static void conv_measure(conv_grid *g, int64_t channels) {
     g->K = channels * g->taps;
 }
 
-/* Halves the tile along its first axis longer than 1 (the last only down to `least` points); 0 where it is as small as can
-   be. */
+/* Halves the tile along its first axis longer than 1 (the last only down to `least` points), if possible one along which strips
+   do not overlap; 0 where it is as small as can be. */
 static int conv_halve(conv_grid *g, int64_t least, int64_t channels) {
-    for (int i = 0; i < 3; i++)
-        if (g->tile[i] > (i == 2 ? least : 1)) {
-            g->tile[i] = (g->tile[i] + 1) / 2;
-            conv_measure(g, channels);
-            return 1;
-        }
-    return 0;
+    int axis = -1;
+    for (int i = 2; i >= 0; i--)
+        if (g->tile[i] > (i == 2 ? least : 1) && (axis < 0 || axis == 2 || g->axis[i].reach == 0 || g->axis[axis].reach > 0))
+            axis = i;
+    if (axis < 0) return 0;
+    g->tile[axis] = (g->tile[axis] + 1) / 2;
+    conv_measure(g, channels);
+    return 1;
 }
 
 static void conv_start_tiles(conv_grid *g, int64_t channels) {
@@ -132,7 +133,8 @@ static int64_t conv_run(const conv_grid *g, const int64_t *a, int64_t images, in
     return level == 1 ? images : level == 2 ? images * a[0] : level == 3 ? images * a[0] * a[1] : 1;
 }
 
-/* offset[c * taps + t] for every channel and tap; where `k` is given, k[t] is the place of tap t in a kernel (KD, KH, KW). */
+/* offset[t * channels + c] for every tap and channel, taps of a line side by side; where `k` is given, k[t] is the place of tap
+   t in a kernel (KD, KH, KW). */
 static void conv_offsets(const conv_grid *g, int64_t channels, const int64_t *kernel, int64_t *offset, int64_t *k) {
     int64_t t = 0, at[3], index[3], phase[3];
     for (at[0] = 0; at[0] < g->axis[0].taps; at[0]++)
@@ -147,11 +149,10 @@ static void conv_offsets(const conv_grid *g, int64_t channels, const int64_t *ke
                     index[i] = a->first_k + at[i] * a->k_step;
                 }
                 const int64_t plane = (phase[0] * g->axis[1].phases + phase[1]) * g->axis[2].phases + phase[2];
-                offset[t] = ((plane * g->length[0] + shift[0]) * g->length[1] + shift[1]) * g->length[2] + shift[2];
+                const int64_t at_t = ((plane * g->length[0] + shift[0]) * g->length[1] + shift[1]) * g->length[2] + shift[2];
+                for (int64_t c = 0; c < channels; c++) offset[t * channels + c] = at_t + c * g->channel;
                 if (k) k[t] = (index[0] * kernel[1] + index[1]) * kernel[2] + index[2];
             }
-    for (int64_t c = 1; c < channels; c++)
-        for (t = 0; t < g->taps; t++) offset[c * g->taps + t] = offset[t] + c * g->channel;
 }
 
 /* An axis of kernel 1, stride 1 without padding only enumerates elements: two such neighbours are one axis. */
@@ -172,6 +173,75 @@ static void conv_merge_axes(conv_geometry *s) {
             }
         }
     }
+}
+
+/* How many elements lie between neighbours along each axis of an array of these sizes. */
+static void conv_steps(const int64_t *size, int64_t *step) {
+    step[2] = 1;
+    step[1] = size[2];
+    step[0] = size[1] * size[2];
+}
+
+/* A kernel along one of two axes, such as 1x7, with a twentieth of its taps and more in the padding: that axis, the images and
+   the other axis become the three axes of one image. So neighbours in a strip have the same taps in the padding, which are left
+   out, and no line ends before the tile does. steps: between elements of the image and of the output, which stay where they
+   are. */
+static void conv_turn_axes(conv_geometry *s, int64_t *image_step, int64_t *out_step) {
+    const int along = s->kernel[1] > 1 ? 1 : 2, other = 3 - along;
+    const int64_t S = s->stride[along], P = s->padding[along], image = s->image[along], out = s->out[along];
+    for (int i = 0; i < 3; i++)
+        if (i != along && (s->kernel[i] != 1 || s->stride[i] != 1 || s->padding[i] != 0 || s->image[i] != s->out[i])) return;
+    if (s->image[0] != 1 || s->image[other] < 8) return;
+    int64_t inside = 0;
+    for (int64_t k = 0; k < s->kernel[along]; k++) {
+        const int64_t back = P - k * s->dilation[along], first = conv_ceil_div(back, S), end = conv_ceil_div(image + back, S);
+        inside += conv_max(conv_min(end, out) - conv_max(first, 0), 0);
+    }
+    if (20 * inside > 19 * out * s->kernel[along]) return;
+    const int64_t lines = s->image[other], axes[3][6] = {
+        {image, s->kernel[along], out, S, P, s->dilation[along]}, {s->N, 1, s->N, 1, 0, 1}, {lines, 1, lines, 1, 0, 1}};
+    const int64_t image_turned[3] = {image_step[along], s->C * image * lines, image_step[other]};
+    const int64_t out_turned[3] = {out_step[along], s->O * out * lines, out_step[other]};
+    for (int i = 0; i < 3; i++) {
+        s->image[i] = axes[i][0], s->kernel[i] = axes[i][1], s->out[i] = axes[i][2];
+        s->stride[i] = axes[i][3], s->padding[i] = axes[i][4], s->dilation[i] = axes[i][5];
+        image_step[i] = image_turned[i], out_step[i] = out_turned[i];
+    }
+    s->N = 1;
+}
+
+/* For each plane m .. m + count of a tile, which of the K = taps * channels products do not lie in the padding in front of and
+   behind the planes of the source: those from low[d] up to high[d]. */
+static void conv_planes_inside(const conv_grid *g, int64_t size, int64_t m, int64_t count, int64_t *low, int64_t *high) {
+    const conv_axis *a = &g->axis[0];
+    for (int64_t d = 0; d < count; d++) {
+        low[d] = g->K;
+        high[d] = 0;
+        for (int64_t i = 0; i < a->taps; i++) {
+            const int64_t at = (m + d) * a->step + a->base + i * a->base_step;
+            if (at < 0 || at >= size) continue;
+            low[d] = conv_min(low[d], i * (g->K / a->taps));
+            high[d] = (i + 1) * (g->K / a->taps);
+        }
+    }
+}
+
+typedef struct {
+    int64_t first, end;
+} conv_range;
+
+/* For each tap and axis, which of the points m .. m + a read the image of this size and not its padding; whether all do. */
+static int conv_points_inside(const conv_grid *g, const int64_t *size, const int64_t *m, const int64_t *a, conv_range *range) {
+    int whole = 1;
+    for (int64_t t = 0; t < g->taps; t++, range += 3)
+        for (int64_t i = 2, rest = t; i >= 0; rest /= g->axis[i--].taps) {
+            const conv_axis *axis = &g->axis[i];
+            const int64_t from = m[i] * axis->step + axis->base + rest % axis->taps * axis->base_step;
+            range[i].first = conv_min(conv_max(conv_ceil_div(-from, axis->step), 0), a[i]);
+            range[i].end = conv_max(conv_min(conv_ceil_div(size[i] - from, axis->step), a[i]), range[i].first);
+            whole &= range[i].end - range[i].first == a[i];
+        }
+    return whole;
 }
 
 #endif

@@ -82,9 +82,11 @@ static NAME(conv_taken) NAME(conv_piece_of_line)(int64_t at, int64_t to, int64_t
 }
 
 /* Copies the pieces of all channels and images of a tile. */
-static void NAME(conv_fill_pieces)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, int64_t channels,
-                                   int64_t images, const conv_grid *g, const NAME(conv_taken) *piece, int64_t pieces) {
+static void NAME(conv_fill_pieces)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, int64_t x_step,
+                                   int64_t channels, int64_t images, const conv_grid *g, const NAME(conv_taken) *piece,
+                                   int64_t pieces) {
     const int64_t step = g->axis[2].step;
+    const int scattered = step > 2 || x_step > 1;
     for (int64_t c = 0; c < channels; c++)
         for (int64_t n = 0; n < images; n++) {
             const REAL *const image = x + n * x_image + c * x_channel;
@@ -92,7 +94,7 @@ static void NAME(conv_fill_pieces)(REAL *strip, const REAL *x, int64_t x_channel
             for (int64_t i = 0; i < pieces; i++) {
                 const REAL *const from = image + piece[i].from;
                 REAL *const to = plane + piece[i].to;
-                if (step > 2) NAME(conv_fill_row)(to, piece[i].n, from, step, piece[i].first, piece[i].end);
+                if (scattered) NAME(conv_fill_row)(to, piece[i].n, from, step * x_step, piece[i].first, piece[i].end);
                 else {
                     VECTOR v = NAME(conv_masked)(piece[i].low, from);
                     if (step == 2) v = NAME(conv_every_second)(v, NAME(conv_masked)(piece[i].high, from + LANES), 0);
@@ -105,8 +107,9 @@ static void NAME(conv_fill_pieces)(REAL *strip, const REAL *x, int64_t x_channel
 /* Copies what a tile (first point m, size a) reads of `channels` channels of `images` images into a strip. Where each piece
    lies is found once for all of them, since small images have short lines: the gradient of w of 3x3 with a stride of 2, 64 to
    128 channels, 8x8, takes 0.53 ms and not 0.63. */
-static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, int64_t channels,
-                                  int64_t images, const conv_grid *g, const int64_t *size, const int64_t *m, const int64_t *a) {
+static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, const int64_t *x_step,
+                                  int64_t channels, int64_t images, const conv_grid *g, const int64_t *size, const int64_t *m,
+                                  const int64_t *a) {
     const conv_axis *D = &g->axis[0], *H = &g->axis[1], *W = &g->axis[2];
     NAME(conv_taken) piece[CONV_TAKEN];
     int64_t pieces = 0, phase = 0;
@@ -124,13 +127,13 @@ static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel,
                             NAME(conv_taken) *const next = &piece[pieces++];
                             *next = NAME(conv_piece_of_line)(at_w + j * W->step, to + j, conv_min(LANES, n_w - j), W->step,
                                                     inside ? size[2] : 0);
-                            next->from = inside ? next->from + (at_d * size[1] + at_h) * size[2] : 0;
+                            next->from = inside ? at_d * x_step[0] + at_h * x_step[1] + next->from * x_step[2] : 0;
                             if (pieces < CONV_TAKEN) continue;
-                            NAME(conv_fill_pieces)(strip, x, x_channel, x_image, channels, images, g, piece, pieces);
+                            NAME(conv_fill_pieces)(strip, x, x_channel, x_image, x_step[2], channels, images, g, piece, pieces);
                             pieces = 0;
                         }
                     }
-    NAME(conv_fill_pieces)(strip, x, x_channel, x_image, channels, images, g, piece, pieces);
+    NAME(conv_fill_pieces)(strip, x, x_channel, x_image, x_step[2], channels, images, g, piece, pieces);
 }
 
 /* Cuts a grid into tiles, by shapes alone. rows: of the register tile. */
@@ -140,7 +143,7 @@ static void NAME(conv_strip_plan)(conv_grid *g, int64_t N, int64_t groups, int64
     const int64_t points = conv_points(g), work = N * groups * blocks * rows * g->K * points;
     const int64_t wanted = work < CONV_LARGE ? 1 : CONV_JOBS;
     while (channels * g->channel > CONV_STRIP && conv_halve(g, 4 * columns, channels)) {}
-    while (N * groups * conv_tiles(g) < wanted && conv_points(g) > 16 * columns && conv_halve(g, 4 * columns, channels)) {}
+    while (N * groups * conv_tiles(g) < wanted && conv_points(g) >= 32 * columns && conv_halve(g, 4 * columns, channels)) {}
     if (conv_tiles(g) == 1) { /* small images share a tile */
         const int64_t most = channels * g->plane > 0 ? CONV_STRIP / (channels * g->plane) : N;
         g->images = conv_min(conv_min(most, (8 * columns + points - 1) / points), N * groups / wanted);
@@ -166,19 +169,25 @@ static void NAME(conv_strip_plan)(conv_grid *g, int64_t N, int64_t groups, int64
     }
 }
 
-/* The weights of one block of output channels as (K, rows): w[i * w_out + c * w_in + k[t]] for k = (c, t), row i. */
+/* The weights of one block of output channels as (K, rows): w[i * w_out + c * w_in + k[t]] for k = (t, c), row i. */
 static void NAME(conv_pack)(REAL *packed, const REAL *w, int64_t rows, int64_t here, int64_t w_out, int64_t w_in,
                             int64_t channels, int64_t taps, const int64_t *k) {
-    for (int64_t c = 0; c < channels; c++, packed += rows * taps, w += w_in)
+    for (int64_t c = 0; c < channels; c++)
         for (int64_t i = 0; i < rows; i++)
-            if (i < here)
-                for (int64_t t = 0; t < taps; t++) packed[t * rows + i] = w[i * w_out + k[t]];
-            else
-                for (int64_t t = 0; t < taps; t++) packed[t * rows + i] = 0;
+            for (int64_t t = 0; t < taps; t++)
+                packed[(t * channels + c) * rows + i] = i < here ? w[i * w_out + c * w_in + k[t]] : 0;
 }
 
-/* A tile of one image or more, and the blocks of output channels of a piece of work. Lines of `width` points start at line_at[i]
-   in the strip, and at line_to[i] in y, where points are `step` apart. */
+/* Whether every element is a number. */
+static int NAME(conv_finite)(const REAL *x, int64_t n) {
+    REAL sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += x[i] * 0;
+    return sum == 0;
+}
+
+/* A tile of one image or more, and the blocks of output channels of a piece of work. Lines of `width` points start at
+   line_at[i] in the strip, and at line_to[i] in y, where points are `step` apart. */
 typedef struct {
     const conv_grid *grid;
     NAME(conv_micro_t) micro;
@@ -186,6 +195,8 @@ typedef struct {
     int64_t blocks, channels, plane;    /* blocks of channels and the channels that they have; elements of a plane of y */
     int64_t lines, width, step;
     const int64_t *line_at, *line_to, *in_order;
+    const int64_t *low, *high; /* of `planes`, see conv_planes_inside; NULL: nothing is left out */
+    int64_t planes;
     const REAL *strip, *weights, *bias; /* weights (blocks, K, rows) */
     REAL *panel, *result, *y;
 } NAME(conv_strip_job);
@@ -244,14 +255,29 @@ static void NAME(conv_gathered_points)(const NAME(conv_strip_job) *t) {
     }
 }
 
+/* Products of a block of output channels by the points from `at` on in the strip, without the taps that none of them needs. */
+static void NAME(conv_product)(const NAME(conv_strip_job) *t, int64_t b, int64_t at, REAL *c, int64_t c_row) {
+    const conv_grid *g = t->grid;
+    int64_t low = 0, high = g->K;
+    if (t->low) {
+        const int64_t plane = g->length[1] * g->length[2], end = conv_min((at + t->columns - 1) / plane + 1, t->planes);
+        low = g->K;
+        high = 0;
+        for (int64_t d = at / plane; d < end; d++) {
+            low = conv_min(low, t->low[d]);
+            high = conv_max(high, t->high[d]);
+        }
+        low = conv_min(low, high);
+    }
+    t->micro(high - low, t->weights + (b * g->K + low) * t->rows, t->strip + at, g->offset + low, c, c_row, 0);
+}
+
 /* Points are read where they lie in the strip, in runs of length `run`; line_from: where lines start in a row of results. */
 static void NAME(conv_runs_of_points)(const NAME(conv_strip_job) *t, int64_t runs, int64_t run, const int64_t *line_from) {
-    const conv_grid *g = t->grid;
     for (int64_t b = 0; b < t->blocks; b++) {
         for (int64_t r = 0; r < runs; r++)
             for (int64_t q = 0; q < run; q += t->columns)
-                t->micro(g->K, t->weights + b * g->K * t->rows, t->strip + t->line_at[r * (t->lines / runs)] + q, g->offset,
-                         t->result + r * run + q, runs * run, 0);
+                NAME(conv_product)(t, b, t->line_at[r * (t->lines / runs)] + q, t->result + r * run + q, runs * run);
         for (int64_t i = 0; i < conv_min(t->rows, t->channels - b * t->rows); i++) {
             const int64_t o = b * t->rows + i;
             for (int64_t line = 0; line < t->lines; line++)
@@ -267,12 +293,18 @@ static void NAME(conv_runs_of_points)(const NAME(conv_strip_job) *t, int64_t run
 static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, REAL *y, const conv_geometry *geometry,
                                 int adjoint, int threads, char *scratch) {
     conv_geometry s = *geometry;
+    int64_t image_step[3], out_step[3];
     conv_merge_axes(&s);
+    const int64_t image_size = s.image[0] * s.image[1] * s.image[2], out_size = s.out[0] * s.out[1] * s.out[2];
+    conv_steps(s.image, image_step);
+    conv_steps(s.out, out_step);
+    conv_turn_axes(&s, image_step, out_step);
     const int64_t in = (adjoint ? s.O : s.C) / s.groups, channels = (adjoint ? s.C : s.O) / s.groups;
-    const int64_t *from = adjoint ? s.out : s.image, *to = adjoint ? s.image : s.out;
+    const int64_t *from = adjoint ? s.out : s.image, *from_step = adjoint ? out_step : image_step;
+    const int64_t *to_step = adjoint ? image_step : out_step;
     const int64_t kernel = s.kernel[0] * s.kernel[1] * s.kernel[2], C = s.C / s.groups, O = s.O / s.groups;
     const int64_t w_out = adjoint ? kernel : C * kernel, w_in = adjoint ? C * kernel : kernel, w_group = O * C * kernel;
-    const int64_t from_size = from[0] * from[1] * from[2], to_size = to[0] * to[1] * to[2];
+    const int64_t from_size = adjoint ? out_size : image_size, to_size = adjoint ? image_size : out_size;
     const int64_t blocks = (channels + CONV_ROWS - 1) / CONV_ROWS, rows = (channels + blocks - 1) / blocks;
     const int64_t columns = CONV_VECTORS(rows) * LANES;
     const NAME(conv_micro_t) micro = NAME(conv_micro_table)[rows];
@@ -280,7 +312,7 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
     conv_grid *grids = malloc(phases * sizeof(conv_grid));
     if (!grids) return -1;
     conv_arena arena = {scratch, 0};
-    int64_t count = 0, jobs = 0, strip = 0, tile = 0, gathered = 0, most_lines = 0;
+    int64_t count = 0, jobs = 0, strip = 0, tile = 0, gathered = 0, most_lines = 0, most_planes = 0;
     for (int64_t p = 0; p < phases; p++) {
         conv_grid *g = &grids[count];
         int64_t rest = p, points = 1;
@@ -303,14 +335,15 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
         if (runs > tile) tile = runs;
         if (in * g->channel > strip) strip = in * g->channel;
         if (g->level == CONV_GATHER) gathered = CONV_GATHERED;
-        most_lines = most_lines > g->images * g->tile[0] * g->tile[1] ? most_lines : g->images * g->tile[0] * g->tile[1];
+        most_lines = conv_max(most_lines, g->images * g->tile[0] * g->tile[1]);
+        most_planes = conv_max(most_planes, g->tile[0]);
         if (scratch) conv_offsets(g, in, s.kernel, g->offset, g->k);
     }
     int64_t *in_order = conv_take(&arena, gathered * sizeof(int64_t)); /* offsets into a panel of gathered columns */
     const int64_t strip_bytes = conv_round_up((strip + columns + LANES) * sizeof(REAL), 64);
     const int64_t tile_bytes = conv_round_up(tile * sizeof(REAL), 64);
     const int64_t panel_bytes = conv_round_up((gathered * columns + LANES) * sizeof(REAL), 64);
-    const int64_t lines_bytes = conv_round_up(3 * most_lines * sizeof(int64_t), 64);
+    const int64_t lines_bytes = conv_round_up((3 * most_lines + 2 * most_planes) * sizeof(int64_t), 64);
     const int64_t each = strip_bytes + tile_bytes + panel_bytes + lines_bytes;
     char *own = conv_take(&arena, each * threads);
     if (!scratch) {
@@ -318,25 +351,28 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
         return arena.used;
     }
     for (int64_t k = 0; k < gathered; k++) in_order[k] = k * columns;
+    int finite = 1; /* else padding times a weight is NaN */
 
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         /* What is dropped is computed too, from what lies between and behind the lines of a strip: left as it is, it would
            often be denormal numbers, on which a multiplication takes a hundred times as long. */
         memset(own + CONV_THREAD * each, 0, strip_bytes + panel_bytes);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) reduction(&& : finite)
         for (int64_t i = 0; i < count * s.groups * blocks; i++) {
             const conv_grid *g = &grids[i / (s.groups * blocks)];
             const int64_t b = i % (s.groups * blocks), first = b % blocks * rows;
-            NAME(conv_pack)((REAL *)g->packed + b * g->K * rows, w + b / blocks * w_group + first * w_out, rows,
+            REAL *const packed = (REAL *)g->packed + b * g->K * rows;
+            NAME(conv_pack)(packed, w + b / blocks * w_group + first * w_out, rows,
                             conv_min(rows, channels - first), w_out, w_in, in, g->taps, g->k);
+            finite = finite && NAME(conv_finite)(packed, g->K * rows);
         }
 #pragma omp for schedule(dynamic)
         for (int64_t job = 0; job < jobs; job++) {
             REAL *const source = (REAL *)(own + CONV_THREAD * each), *const panel = (REAL *)((char *)source + strip_bytes);
             REAL *const result = (REAL *)((char *)panel + panel_bytes);
             int64_t *const line_from = (int64_t *)((char *)result + tile_bytes), *const line_to = line_from + most_lines;
-            int64_t *const line_at = line_to + most_lines;
+            int64_t *const line_at = line_to + most_lines, *const low = line_at + most_lines, *const high = low + most_planes;
             const conv_grid *g = grids;
             while (g + 1 < grids + count && g[1].first_job <= job) g++;
             int64_t rest = job - g->first_job, m[3], a[3];
@@ -346,11 +382,14 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
             rest /= conv_tiles(g);
             const int64_t group = rest % s.groups, n0 = rest / s.groups * g->images, images = conv_min(g->images, s.N - n0);
             const REAL *first_image = x + (n0 * s.groups + group) * in * from_size;
-            NAME(conv_fill_strip)(source, first_image, from_size, s.groups * in * from_size, in, images, g, from, m, a);
+            NAME(conv_fill_strip)(source, first_image, from_size, s.groups * in * from_size, from_step, in, images, g, from, m,
+                                  a);
+            const int leave_out = finite && images == 1 && a[0] > 1 && g->axis[0].taps > 1;
+            if (leave_out) conv_planes_inside(g, from[0], m[0], a[0], low, high);
             int64_t length;
             const int64_t lines = images * a[0] * a[1], runs = conv_run(g, a, images, g->level, &length);
             const int64_t run = conv_round_up(length, columns);
-            const int64_t step = g->axis[2].to_step, y_image = s.groups * channels * to_size;
+            const int64_t step = g->axis[2].to_step * to_step[2], y_image = s.groups * channels * to_size;
             for (int64_t i = 0, n = 0; n < images; n++) /* where each line starts in the strip, in `result` and in y */
                 for (int64_t d = 0; d < a[0]; d++)
                     for (int64_t h = 0; h < a[1]; h++, i++) {
@@ -359,15 +398,17 @@ static int64_t NAME(conv_strip)(const REAL *x, const REAL *w, const REAL *bias, 
                                        : g->level == 1 ? n * run + (d * g->length[1] + h) * g->length[2]
                                        : g->level == 2 ? (n * a[0] + d) * run + h * g->length[2]
                                                        : i * run;
-                        line_to[i] = n * y_image + (g->axis[0].to + (m[0] + d) * g->axis[0].to_step) * to[1] * to[2] +
-                                     (g->axis[1].to + (m[1] + h) * g->axis[1].to_step) * to[2] + g->axis[2].to + m[2] * step;
+                        line_to[i] = n * y_image + (g->axis[0].to + (m[0] + d) * g->axis[0].to_step) * to_step[0] +
+                                     (g->axis[1].to + (m[1] + h) * g->axis[1].to_step) * to_step[1] +
+                                     g->axis[2].to * to_step[2] + m[2] * step;
                     }
             const int64_t b = blocks * chunk / g->chunks, end = blocks * (chunk + 1) / g->chunks;
             const int64_t o = group * channels + b * rows;
             const NAME(conv_strip_job) t = {
                 .grid = g, .micro = micro, .rows = rows, .columns = columns, .blocks = end - b,
                 .channels = conv_min(end * rows, channels) - b * rows, .plane = to_size, .lines = lines, .width = a[2],
-                .step = step, .line_at = line_at, .line_to = line_to, .in_order = in_order, .strip = source,
+                .step = step, .low = leave_out ? low : NULL, .high = high, .planes = a[0],
+                .line_at = line_at, .line_to = line_to, .in_order = in_order, .strip = source,
                 .weights = (const REAL *)g->packed + (group * blocks + b) * g->K * rows, .bias = bias ? bias + o : NULL,
                 .panel = panel, .result = result, .y = y + (n0 * s.groups * channels + o) * to_size};
             if (g->level == CONV_GATHER) NAME(conv_gathered_points)(&t);

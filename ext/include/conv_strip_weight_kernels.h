@@ -25,12 +25,15 @@ static void NAME(conv_turn_rows)(REAL *y, int64_t y_row, const REAL *x, int64_t 
         for (int i = 0; i < LANES; i++) y[j * y_row + i] = i < rows ? x[i * x_row + j] : 0;
 }
 
-/* sum[i][j] += sum over the points p of a tile of x[offset[i] + position(p)] * g[p][j];  a row of the result for each tap.
-   Points come in `planes` x `lines` runs of `length`, `plane` and `line` elements apart in x. Each tile is summed on its own
-   and then added. */
+/* Points of a tile: size[0] planes of size[1] lines, and how far planes, lines and points are apart in x and in g. */
+typedef struct {
+    int64_t size[3], x_step[3], g_step[3];
+} NAME(conv_box);
+
+/* sum[to[i] + j] += sum over the points p of a box of x[offset[i] + position(p)] * g[p][j];  a row of the result for each tap.
+   Each box is summed on its own and then added. */
 MG_INLINE void NAME(conv_weight_micro)(const int rows, const int vectors, const REAL *x, const int64_t *offset, const REAL *g,
-                                       int64_t planes, int64_t plane, int64_t lines, int64_t line, int64_t length, REAL *sum,
-                                       int64_t sum_row) {
+                                       const NAME(conv_box) *box, REAL *sum, const int64_t *to) {
     VECTOR part[CONV_ROWS][2];
     const REAL *at[CONV_ROWS];
 #pragma GCC unroll 16
@@ -39,8 +42,12 @@ MG_INLINE void NAME(conv_weight_micro)(const int rows, const int vectors, const 
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; j++) part[i][j] = (VECTOR){0};
     }
-    for (int64_t d = 0; d < planes; d++)
-        for (int64_t h = 0; h < lines; h++) {
+    const int64_t planes = box->size[0], lines = box->size[1], length = box->size[2];
+    const int64_t plane = box->x_step[0], line = box->x_step[1];
+    const int64_t next_line = (box->g_step[1] - length) * vectors * LANES;
+    const int64_t next_plane = (box->g_step[0] - lines * box->g_step[1]) * vectors * LANES;
+    for (int64_t d = 0; d < planes; d++, g += next_plane)
+        for (int64_t h = 0; h < lines; h++, g += next_line) {
             const int64_t start = d * plane + h * line;
             for (int64_t p = start; p < start + length; p++, g += vectors * LANES) {
                 VECTOR b[2];
@@ -55,7 +62,7 @@ MG_INLINE void NAME(conv_weight_micro)(const int rows, const int vectors, const 
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
-        for (int j = 0; j < vectors; j++) *(VECTOR *)(sum + i * sum_row + j * LANES) += part[i][j];
+        for (int j = 0; j < vectors; j++) *(VECTOR *)(sum + to[i] + j * LANES) += part[i][j];
 }
 
 /* sum[o][i] += sum over the runs of x[offset[i] + ...] * g[o], LANES partial sums for each of `outputs` channels and `rows`
@@ -93,12 +100,10 @@ MG_INLINE void NAME(conv_weight_lines)(const int outputs, const int rows, const 
 
 #define CONV_WEIGHT_MICRO(n)                                                                                                   \
     static __attribute__((noinline)) void NAME(conv_weight_micro_##n)(                                                         \
-        int vectors, const REAL *x, const int64_t *offset, const REAL *g, int64_t planes, int64_t plane, int64_t lines,        \
-        int64_t line, int64_t length, REAL *sum, int64_t sum_row) {                                                            \
-        if (vectors == 2)                                                                                                      \
-            NAME(conv_weight_micro)(n, 2, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                     \
-        else                                                                                                                   \
-            NAME(conv_weight_micro)(n, 1, x, offset, g, planes, plane, lines, line, length, sum, sum_row);                     \
+        int vectors, const REAL *x, const int64_t *offset, const REAL *g, const NAME(conv_box) *box, REAL *sum,                \
+        const int64_t *to) {                                                                                                   \
+        if (vectors == 2) NAME(conv_weight_micro)(n, 2, x, offset, g, box, sum, to);                                           \
+        else NAME(conv_weight_micro)(n, 1, x, offset, g, box, sum, to);                                                        \
     }
 #define CONV_LINES(n)                                                                                                          \
     static __attribute__((noinline)) void NAME(conv_weight_lines_##n)(                                                         \
@@ -118,8 +123,8 @@ CONV_WEIGHT_MICRO(13) CONV_WEIGHT_MICRO(14)
 #endif
 CONV_LINES(1) CONV_LINES(2) CONV_LINES(3) CONV_LINES(4) CONV_LINES(5) CONV_LINES(6) CONV_LINES(7) CONV_LINES(8)
 
-typedef void (*NAME(conv_weight_micro_t))(int, const REAL *, const int64_t *, const REAL *, int64_t, int64_t, int64_t, int64_t,
-                                          int64_t, REAL *, int64_t);
+typedef void (*NAME(conv_weight_micro_t))(int, const REAL *, const int64_t *, const REAL *, const NAME(conv_box) *, REAL *,
+                                          const int64_t *);
 typedef void (*NAME(conv_weight_lines_t))(int64_t, const REAL *, const int64_t *, const REAL *, int64_t, int64_t, int64_t,
                                           int64_t, int64_t, int64_t, REAL *, int64_t);
 static const NAME(conv_weight_lines_t) NAME(conv_weight_lines_table)[9] = {
@@ -134,6 +139,8 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                                       char *scratch) {
     conv_geometry s = *geometry;
     conv_merge_axes(&s);
+    int64_t step[3];
+    conv_steps(s.image, step);
     const int64_t C = s.C / s.groups, O = s.O / s.groups, kernel = s.kernel[0] * s.kernel[1] * s.kernel[2], K = C * kernel;
     const int64_t image = s.image[0] * s.image[1] * s.image[2], out = s.out[0] * s.out[1] * s.out[2];
     const int64_t wide = conv_round_up(O, LANES), long_line = conv_round_up(s.out[2], LANES);
@@ -162,7 +169,9 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
     const int64_t part_size = s.groups * K * (by_points ? O : wide);
 
     conv_arena arena = {scratch, 0};
-    int64_t *offset = conv_take(&arena, c_block * kernel * sizeof(int64_t));
+    const int64_t c_last = C - (c_blocks - 1) * c_block; /* channels of the last block: their taps have tables of their own */
+    int64_t *const offsets = conv_take(&arena, (c_block + c_last) * kernel * sizeof(int64_t));
+    int64_t *const rows_to = conv_take(&arena, (c_block + c_last) * kernel * sizeof(int64_t));
     REAL *part = conv_take(&arena, pieces * part_size * sizeof(REAL));
     const int64_t strip_bytes = conv_round_up((c_block * t->channel + 2 * LANES) * sizeof(REAL), 64);
     const int64_t packed =
@@ -170,10 +179,14 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                                : conv_points(t) * o_block);
     const int64_t packed_bytes = conv_round_up(packed * sizeof(REAL), 64);
     const int64_t sums_bytes = conv_round_up(by_points ? O * kernel * LANES * sizeof(REAL) : 0, 64);
-    const int64_t each = strip_bytes + packed_bytes + sums_bytes;
+    const int64_t ranges_bytes = conv_round_up(3 * kernel * sizeof(conv_range), 64);
+    const int64_t each = strip_bytes + packed_bytes + sums_bytes + ranges_bytes;
     char *own = conv_take(&arena, each * threads);
     if (!scratch) return arena.used;
-    conv_offsets(t, c_block, s.kernel, offset, NULL);
+    conv_offsets(t, c_block, s.kernel, offsets, NULL);
+    conv_offsets(t, c_last, s.kernel, offsets + c_block * kernel, NULL);
+    for (int64_t i = 0; i < c_block * kernel; i++) rows_to[i] = (i % c_block * kernel + i / c_block) * wide;
+    for (int64_t i = 0; i < c_last * kernel; i++) rows_to[c_block * kernel + i] = (i % c_last * kernel + i / c_last) * wide;
 
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -181,10 +194,12 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
         for (int64_t job = 0; job < own_jobs * pieces; job++) {
             REAL *const strip = (REAL *)(own + CONV_THREAD * each), *const rows = (REAL *)((char *)strip + strip_bytes);
             REAL *const sums = (REAL *)((char *)rows + packed_bytes);
+            conv_range *const ranges = (conv_range *)((char *)sums + sums_bytes);
             int64_t rest = job;
             const int64_t o0 = rest % o_blocks * o_block, o_size = conv_min(o_block, O - o0);
             rest /= o_blocks;
             const int64_t c0 = rest % c_blocks * c_block, c_size = conv_min(c_block, C - c0), taps = c_size * kernel;
+            const int64_t table = c_size == c_block ? 0 : c_block * kernel, *const offset = offsets + table;
             rest /= c_blocks;
             const int64_t group = rest % s.groups, piece = rest / s.groups;
             REAL *const sum = part + piece * part_size + group * K * (by_points ? O : wide);
@@ -197,8 +212,8 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                 const int64_t n = u / conv_tiles(t) * t->images, images = conv_min(t->images, s.N - n);
                 int64_t m[3], a[3];
                 conv_tile(t, u % conv_tiles(t), m, a);
-                NAME(conv_fill_strip)(strip, x + (n * s.C + group * C + c0) * image, image, s.C * image, c_size, images, t,
-                                      s.image, m, a);
+                NAME(conv_fill_strip)(strip, x + (n * s.C + group * C + c0) * image, image, s.C * image, step, c_size,
+                                      images, t, s.image, m, a);
                 const int64_t planes = images * a[0], points = planes * a[1] * a[2], line = t->length[2];
                 const int64_t plane = t->images > 1 ? t->plane : t->length[1] * line;
                 const int64_t g_plane = t->images > 1 ? s.O * out : s.out[1] * s.out[2];
@@ -231,13 +246,30 @@ static int64_t NAME(conv_strip_weight)(const REAL *x, const REAL *g, REAL *gw, c
                         NAME(conv_turn_rows)(to, lanes, tile_g + o * out + i / a[1] * g_plane + i % a[1] * s.out[2], out,
                                              conv_min(LANES, o_size - o), run);
                 }
+                /* Points that read padding are left out, unless NaN comes of it. */
+                int whole = conv_points_inside(t, s.image, m, a, ranges);
+                if (!whole) whole = !NAME(conv_finite)(rows, points * conv_round_up(o_size, LANES));
                 const int64_t blocks = (taps + CONV_ROWS - 1) / CONV_ROWS, size = (taps + blocks - 1) / blocks;
                 for (int64_t o = 0; o < o_size; o += 2 * LANES) {
                     const int vectors = o_size - o > LANES ? 2 : 1;
-                    for (int64_t k = 0; k < taps; k += size)
-                        NAME(conv_weight_micro_table)[conv_min(size, taps - k)](
-                            vectors, strip, offset + k, rows + o * points, planes, plane, a[1], line, a[2],
-                            sum + (c0 * kernel + k) * wide + o0 + o, wide);
+                    for (int64_t k = 0; k < taps; k += size) {
+                        const int64_t here = conv_min(size, taps - k);
+                        NAME(conv_box) box = {{planes, a[1], a[2]}, {plane, line, 1}, {a[1] * a[2], a[2], 1}};
+                        int64_t x_first = 0, g_first = 0;
+                        for (int i = t->images > 1; i < 3 && !whole; i++) {
+                            conv_range range = ranges[k / c_size * 3 + i];
+                            for (int64_t tap = k / c_size + 1; tap <= (k + here - 1) / c_size; tap++) {
+                                range.first = conv_min(range.first, ranges[tap * 3 + i].first);
+                                range.end = conv_max(range.end, ranges[tap * 3 + i].end);
+                            }
+                            box.size[i] = conv_max(range.end - range.first, 0);
+                            x_first += range.first * box.x_step[i];
+                            g_first += range.first * box.g_step[i];
+                        }
+                        NAME(conv_weight_micro_table)[here](vectors, strip + x_first, offset + k,
+                                                            rows + o * points + g_first * vectors * LANES, &box,
+                                                            sum + c0 * kernel * wide + o0 + o, rows_to + table + k);
+                    }
                 }
             }
             if (by_points)
