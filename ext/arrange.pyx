@@ -1,4 +1,6 @@
 """Moving elements: copies between layouts, conversions to floats. Arrays in, arrays out."""
+import numpy as np
+
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
@@ -80,18 +82,23 @@ cdef void make_copies(const copy_plan *plans, int count, cnp.ndarray out) noexce
         mg_copy(plans, count, item, plan_threads(work))
 
 
-cdef int add_copy(copy_plan *plans, int count, cnp.ndarray out, char *target, cnp.ndarray x) noexcept:
-    """Plans the copy of x to `target`, a place in out, with out's strides; makes all planned ones if there is no room for another.
-    Gives the number of those that are planned."""
+cdef int add_copy(copy_plan *plans, int count, cnp.ndarray out, int missing, char *target, cnp.ndarray x) noexcept:
+    """Plans the copy of x to `target`, a place in out, with out's strides but that of axis `missing` (out's ndim: none); makes
+    all planned ones if there is no room for another. Gives the number of those that are planned."""
     cdef copy_plan *plan = plans + count
     cdef int d
     if cnp.PyArray_SIZE(x) == 0:
         return count
     plan.target, plan.source, plan.ndim = target, <const char *> cnp.PyArray_DATA(x), cnp.PyArray_NDIM(x)
     for d in range(plan.ndim):
-        plan.shape[d] = cnp.PyArray_DIM(x, d)
-        plan.to[d], plan.source_steps[d] = cnp.PyArray_STRIDE(out, d), cnp.PyArray_STRIDE(x, d)
-    mg_plan_copy(plan, cnp.PyArray_ITEMSIZE(x))
+        plan.shape[d], plan.to[d] = cnp.PyArray_DIM(x, d), cnp.PyArray_STRIDE(out, d + (d >= missing))
+        plan.source_steps[d] = cnp.PyArray_STRIDE(x, d)
+    return planned(plans, count, out)
+
+
+cdef int planned(copy_plan *plans, int count, cnp.ndarray out) noexcept:
+    """Counts the plan behind the first `count`, and makes all if there is no room for another."""
+    mg_plan_copy(plans + count, cnp.PyArray_ITEMSIZE(out))
     if count + 1 < AT_ONCE:
         return count + 1
     make_copies(plans, count + 1, out)
@@ -113,38 +120,104 @@ def copy_into(cnp.ndarray out, cnp.ndarray x) -> None:
     if not is_served(x) or not is_served(out) or may_overlap(out, x):
         cnp.PyArray_CopyInto(out, x)
         return
-    add_copy(plan, 0, out, <char *> cnp.PyArray_DATA(out), x)
+    add_copy(plan, 0, out, cnp.PyArray_NDIM(out), <char *> cnp.PyArray_DATA(out), x)
     make_copies(plan, 1, out)
 
 
 def join(cnp.ndarray out, tuple parts, int axis) -> None:
-    """Writes arrays of out's dtype, which fill it, one after the other along an axis; out is new."""
+    """Writes arrays of out's dtype, which fill it, one after the other along an axis, or as its entries if they lack it; out is
+    new."""
     cdef copy_plan[AT_ONCE] plans
     cdef int64_t start = 0, size, step = cnp.PyArray_STRIDE(out, axis)
-    cdef int count = 0
+    cdef int count = 0, ndim = cnp.PyArray_NDIM(out)
+    cdef bint lack
     cdef cnp.ndarray part
     for part in parts:
-        size = cnp.PyArray_DIM(part, axis)
+        lack = cnp.PyArray_NDIM(part) < ndim
+        size = 1 if lack else cnp.PyArray_DIM(part, axis)
         if is_served(part):
-            count = add_copy(plans, count, out, <char *> cnp.PyArray_DATA(out) + start * step, part)
+            count = add_copy(plans, count, out, axis if lack else ndim, <char *> cnp.PyArray_DATA(out) + start * step, part)
         else:
-            out[(slice(None),) * axis + (slice(start, start + size),)] = part
+            out[(slice(None),) * axis + (start if lack else slice(start, start + size),)] = part
         start += size
     make_copies(plans, count, out)
 
 
-def copy_pieces(cnp.ndarray out, cnp.ndarray x, list places) -> None:
-    """out[to] = x[source] for all (to, source) of places: tuples of slices, which cut out pieces of one shape; out is new."""
+def entries(cnp.ndarray x, int axis) -> tuple:
+    """Views of each entry of an axis, without it."""
+    cdef cnp.npy_intp shape[64]
+    cdef cnp.npy_intp strides[64]
+    cdef int d, last = cnp.PyArray_NDIM(x) - 1
+    cdef int flags = cnp.PyArray_FLAGS(x) & (cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE)
+    cdef char *at = <char *> cnp.PyArray_DATA(x)
+    cdef cnp.ndarray view
+    cdef list views = []
+    for d in range(last):
+        shape[d], strides[d] = cnp.PyArray_DIM(x, d + (d >= axis)), cnp.PyArray_STRIDE(x, d + (d >= axis))
+    for _ in range(cnp.PyArray_DIM(x, axis)):
+        view = cnp.PyArray_New(np.ndarray, last, shape, cnp.PyArray_TYPE(x), strides, at, 0, flags, <object> NULL)
+        cnp.set_array_base(view, x)
+        views.append(view)
+        at += cnp.PyArray_STRIDE(x, axis)
+    return tuple(views)
+
+
+def rolled(cnp.ndarray x, tuple moves):
+    """A C-contiguous copy with the entries of each axis moved on, around the end, by less than its size (0 where there are none)."""
     cdef copy_plan[AT_ONCE] plans
-    cdef int count = 0
-    cdef cnp.ndarray target, piece
-    for to, source in places:
-        target, piece = out[to], x[source]
-        if is_served(piece):
-            count = add_copy(plans, count, target, <char *> cnp.PyArray_DATA(target), piece)
-        else:
-            out[to] = piece
+    cdef copy_plan *plan
+    cdef cnp.ndarray out
+    cdef int64_t[64] move
+    cdef int64_t pieces = 1, piece, around
+    cdef int d, count = 0, ndim = cnp.PyArray_NDIM(x)
+    if not is_served(x):
+        return copied(np.roll(x, moves, tuple(range(ndim))) if ndim else x)
+    out = empty(ndim, cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    if cnp.PyArray_SIZE(x) == 0:
+        return out
+    for d in range(ndim):
+        move[d] = moves[d]
+        if move[d]:
+            pieces *= 2
+    for piece in range(pieces):                     # a bit for each axis that moves: whether this is what goes around its end
+        plan = plans + count
+        plan.target, plan.source, plan.ndim = <char *> cnp.PyArray_DATA(out), <const char *> cnp.PyArray_DATA(x), ndim
+        around = piece
+        for d in range(ndim):
+            plan.to[d], plan.source_steps[d] = cnp.PyArray_STRIDE(out, d), cnp.PyArray_STRIDE(x, d)
+            if move[d] and around & 1:
+                plan.shape[d] = move[d]
+                plan.source += (cnp.PyArray_DIM(x, d) - move[d]) * plan.source_steps[d]
+            else:
+                plan.shape[d] = cnp.PyArray_DIM(x, d) - move[d]
+                plan.target += move[d] * plan.to[d]
+            if move[d]:
+                around >>= 1
+        count = planned(plans, count, out)
     make_copies(plans, count, out)
+    return out
+
+
+def flipped(cnp.ndarray x, tuple axes):
+    """A C-contiguous copy with these axes in reverse."""
+    cdef copy_plan[1] plan
+    cdef cnp.ndarray out
+    cdef int d, ndim = cnp.PyArray_NDIM(x)
+    if not is_served(x):
+        return copied(np.flip(x, axes) if axes else x)
+    out = empty(ndim, cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    if cnp.PyArray_SIZE(x) == 0:
+        return out
+    plan.target, plan.source, plan.ndim = <char *> cnp.PyArray_DATA(out), <const char *> cnp.PyArray_DATA(x), ndim
+    for d in range(ndim):
+        plan.shape[d], plan.to[d] = cnp.PyArray_DIM(x, d), cnp.PyArray_STRIDE(out, d)
+        plan.source_steps[d] = cnp.PyArray_STRIDE(x, d)
+    for d in axes:
+        plan.source += (plan.shape[d] - 1) * plan.source_steps[d]
+        plan.source_steps[d] = -plan.source_steps[d]
+    mg_plan_copy(plan, cnp.PyArray_ITEMSIZE(out))
+    make_copies(plan, 1, out)
+    return out
 
 
 def filled(tuple shape, value, cnp.dtype dtype):
@@ -196,7 +269,7 @@ def copied(cnp.ndarray x):
 
 
 def converted(cnp.ndarray x, dtype):
-    """A C-contiguous copy as another dtype (or the same), rounded as numpy does."""
+    """A C-contiguous copy as another dtype (or the same), rounded as numpy does, without warnings."""
     cdef int source = cnp.PyArray_TYPE(x), target = (<cnp.dtype> dtype).type_num
     cdef conversion convert = mg_find_conversion(source, target)
     cdef int64_t n = cnp.PyArray_SIZE(x)
@@ -205,7 +278,8 @@ def converted(cnp.ndarray x, dtype):
     if source == target:
         return copied(x)
     if convert == NULL or not cnp.PyArray_ISCARRAY_RO(x):
-        return x.astype(dtype, order="C")
+        with np.errstate(invalid="ignore", over="ignore"):
+            return x.astype(dtype, order="C")
     out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), target)
     cdef const void *start = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)

@@ -349,6 +349,21 @@ cpdef object constant_of(object value):
     return value if type(value) is float or type(value) is int else None
 
 
+def are_alike(list tensors) -> bool:
+    """Whether these are tensors of one dtype and one shape."""
+    cdef TensorBase t
+    cdef cnp.ndarray first = None
+    for x in tensors:
+        if not isinstance(x, TensorBase):
+            return False
+        t = <TensorBase> x
+        if first is None:
+            first = t._array
+        elif cnp.PyArray_TYPE(t._array) != cnp.PyArray_TYPE(first) or not cnp.PyArray_SAMESHAPE(t._array, first):
+            return False
+    return True
+
+
 def overwritten(object overwrite, TensorBase input, tuple args, dict kwargs) -> bool:
     """Whether overwrite(array, ...), given the arrays of the other arguments, has written its result over the elements of the
     tensor: not if that were to be recorded, or an argument is neither a number nor a tensor without a gradient."""

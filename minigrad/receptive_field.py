@@ -147,6 +147,11 @@ class Span:
 Spans = dict[int, Span]
 
 
+def _collapsed(spans: Spans, turned: set[int]) -> Spans:
+    """The spans where entries of some axes have changed places."""
+    return {key: span.collapsed(span.axis) if span.axis in turned else span for key, span in spans.items()}
+
+
 def _moved(spans: Spans, axis_of: Callable[[int], int | None]) -> Spans:
     """The spans at their new axes; None collapses."""
     out = {}
@@ -515,9 +520,10 @@ def _spans(operation: Function | str, tensors: list[Tensor], parts: list[Spans],
         return _view(inner, (*shape[:2], *s.out), shape)
     if isinstance(operation, MaxUnpoolFunction):  # a maximum lies somewhere in the window that it came from
         return {key: _unpooled(span, ndim - operation.ndim, shape) for key, span in spans.items()}
-    if isinstance(operation, FlipFunction | RollFunction):
-        turned = {d % ndim for d in (operation.dims if isinstance(operation.dims, tuple | list) else (operation.dims,))}
-        return {key: span.collapsed(span.axis) if span.axis in turned else span for key, span in spans.items()}
+    if isinstance(operation, FlipFunction):
+        return _collapsed(spans, set(operation.dims))
+    if isinstance(operation, RollFunction):
+        return _collapsed(spans, {d for d, move in enumerate(operation.moves) if move})
     if isinstance(operation, SoftmaxFunction | LogSoftmaxFunction | CumsumFunction | CumprodFunction):
         mixed = operation.dim % max(ndim, 1)
         return {key: span.collapsed(mixed) if span.axis == mixed else span for key, span in spans.items()}

@@ -8,6 +8,7 @@ import pytest
 import minigrad
 from minigrad._ext import arrange, index
 from minigrad.ops.shape import _can_view
+from tests import isa
 
 
 def layouts(count, largest):
@@ -75,17 +76,43 @@ def test_join_of_many_parts():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int16, np.bool_])
-def test_pieces(dtype):
-    given = np.random.default_rng(0).integers(0, 2, (37, 70, 11)).astype(dtype)
-    for x in (given, given.T[1:]):
-        out = np.empty(x.shape, dtype)
-        halves = (
-            [(slice(0, n // 3), slice(n - n // 3, n)) for n in x.shape],
-            [(slice(n // 3, n), slice(0, n - n // 3)) for n in x.shape],
-        )
-        places = [tuple(zip(*(halves[m >> d & 1][d] for d in range(3)), strict=True)) for m in range(8)]
-        arrange.copy_pieces(out, x, places)
-        np.testing.assert_array_equal(out, np.roll(x, [n // 3 for n in x.shape], (0, 1, 2)))
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (5,), (3, 0, 2), (37, 70, 11), (2,) * 6, (300, 301)])
+def test_rolls_flips_and_entries(shape, dtype):
+    rng = np.random.default_rng(0)
+    given = rng.integers(0, 2 if dtype == np.bool_ else 100, shape).astype(dtype)
+    for x in (given, given.T, given[..., ::-1] if shape else given):
+        axes = tuple(range(x.ndim))
+        for _ in range(3):
+            moves = tuple(int(rng.integers(0, n)) if n else 0 for n in x.shape)
+            some = tuple(d for d in axes if rng.random() < 0.5)
+            for out, expected in [
+                (arrange.rolled(x, moves), np.roll(x, moves, axes) if axes else x),
+                (arrange.flipped(x, some), np.flip(x, some)),
+            ]:
+                np.testing.assert_array_equal(out, expected, strict=True)
+                assert out.flags.c_contiguous
+                assert not np.shares_memory(out, x)
+        for axis in axes:
+            views = arrange.entries(x, axis)
+            assert len(views) == x.shape[axis]
+            for i, view in enumerate(views):
+                np.testing.assert_array_equal(view, x.take(i, axis), strict=True)
+                assert np.shares_memory(view, x) == (view.size > 0)
+                assert view.flags.writeable
+            if views:
+                out = np.empty(x.shape, dtype)
+                arrange.join(out, views, axis)
+                np.testing.assert_array_equal(out, x)
+
+
+def test_entries_of_what_cannot_be_written():
+    x = np.broadcast_to(np.float32(1), (3, 4))
+    assert not any(view.flags.writeable for view in arrange.entries(x, 0))
+
+
+@pytest.mark.parametrize("level", ["v2", "v3"])
+def test_other_instruction_sets(level):
+    isa.check_at(level, __file__, "not other_instruction_sets and not joining")
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "i2", "?"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
 from minigrad._ext import memory
-from minigrad._ext.engine import Function, TensorBase, apply
+from minigrad._ext.engine import Function, apply, are_alike, try_kernel
 from minigrad._naming import named_node
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ class CastFunction(Function):
 
     def forward(self, x):
         self.source = _dtype.from_numpy(x.dtype)
-        with np.errstate(invalid="ignore", over="ignore"):
-            return kernels.converted(x, self.dtype.np)
+        return kernels.converted(x, self.dtype.np)
 
     def backward(self, g):
         return cast(g, self.source)
@@ -58,7 +56,10 @@ class CastFunction(Function):
 
 def cast(input: Tensor, dtype: _dtype.dtype) -> Tensor:
     """The tensor with elements of this dtype; the tensor itself if it has it already."""
-    return input if input.dtype is dtype else apply(CastFunction(dtype), input)
+    if input.dtype is dtype:
+        return input
+    out = try_kernel(kernels.converted, input, dtype.np)
+    return apply(CastFunction(dtype), input) if out is None else out
 
 
 # Broadcasting
@@ -418,22 +419,13 @@ class CatFunction(Function):
         return tuple(part if wanted else None for part, wanted in zip(parts, self.needs_input_grad, strict=True))
 
 
-def _are_alike(tensors: list[Tensor]) -> bool:
-    """Whether these are tensors of one dtype and one shape (not that of a number), which fit each other without further checks."""
-    first = tensors[0]
-    if not isinstance(first, TensorBase) or first.ndim == 0:
-        return False
-    shape, dtype = first._array.shape, first.dtype
-    return all(isinstance(x, TensorBase) and x._array.shape == shape and x.dtype is dtype for x in tensors)
-
-
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after the other along an existing dimension. Raises RuntimeError unless their other sizes agree."""
     dim = dim if axis is None else axis
     tensors = list(tensors)
     if not tensors:
         raise ValueError("cat(): expected a non-empty list of Tensors")
-    if _are_alike(tensors):
+    if are_alike(tensors) and tensors[0].ndim:
         return apply(CatFunction(normalize_dim(dim, tensors[0].ndim)), *tensors)
     for i, x in enumerate(tensors):
         if not hasattr(x, "_array"):
@@ -457,6 +449,18 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     return apply(CatFunction(dim), *[cast(x, dtype) for x in tensors])
 
 
+def _as_alike(tensors: list[Tensor]) -> list[Tensor]:
+    """Tensors of one shape as tensors of one dtype."""
+    for i, x in enumerate(tensors):
+        if x._array.shape != tensors[0]._array.shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(tensors[0]._array.shape)} at entry 0 and "
+                f"{list(x._array.shape)} at entry {i}"
+            )
+    dtype = _dtype.result_dtype([(x.dtype, x.ndim) for x in tensors], [])
+    return [cast(x, dtype) for x in tensors]
+
+
 @named_node
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors, all of one shape, along a new dimension."""
@@ -464,16 +468,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    for i, x in enumerate(tensors):
-        if x._array.shape != tensors[0]._array.shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(tensors[0]._array.shape)} at entry 0 and "
-                f"{list(x._array.shape)} at entry {i}"
-            )
+    if not are_alike(tensors):
+        tensors = _as_alike(tensors)
     dim = normalize_dim(dim, tensors[0].ndim + 1)
-    if any(x.dtype is not tensors[0].dtype for x in tensors):
-        dtype = _dtype.result_dtype([(x.dtype, x.ndim) for x in tensors], [])
-        tensors = [cast(x, dtype) for x in tensors]
     return apply(StackFunction(dim), *tensors)
 
 
@@ -484,13 +481,14 @@ class StackFunction(Function):
         self.dim = dim
 
     def forward(self, *arrays):
-        shape, at = arrays[0].shape, (slice(None),) * self.dim + (None,)
+        shape = arrays[0].shape
         out = memory.empty_array((*shape[: self.dim], len(arrays), *shape[self.dim :]), arrays[0].dtype)
-        kernels.join(out, tuple([a[at] for a in arrays]), self.dim)
+        kernels.join(out, arrays, self.dim)
         return out
 
     def backward(self, g):
-        return tuple(_slice_dim(g, self.dim, i) if wanted else None for i, wanted in enumerate(self.needs_input_grad))
+        parts = apply(UnbindFunction(self.dim), g)
+        return tuple([part if wanted else None for part, wanted in zip(parts, self.needs_input_grad, strict=True)])
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -692,8 +690,7 @@ class UnbindFunction(Function):
         self.dim = dim
 
     def forward(self, x):
-        lead = (slice(None),) * self.dim
-        return tuple([x[(*lead, i, Ellipsis)] for i in range(x.shape[self.dim])])
+        return kernels.entries(x, self.dim)
 
     def backward(self, g):
         some = next(part for part in g if part is not None)
@@ -764,8 +761,7 @@ class FlipFunction(Function):
         self.dims = dims
 
     def forward(self, x):
-        backwards = slice(None, None, -1)
-        return kernels.copied(x[tuple([backwards if d in self.dims else slice(None) for d in range(x.ndim)])] if x.ndim else x)
+        return kernels.flipped(x, self.dims)
 
     def backward(self, g):
         return apply(FlipFunction(self.dims), g)
@@ -773,7 +769,9 @@ class FlipFunction(Function):
 
 def flip(input: Tensor, *order: int | Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """A copy with the order of these dimensions reversed."""
-    return apply(FlipFunction(normalize_dims(as_size(order if dims is None else (dims,), "flip"), input.ndim)), input)
+    axes = normalize_dims(as_size(order if dims is None else (dims,), "flip"), input.ndim)
+    out = try_kernel(kernels.flipped, input, axes)
+    return apply(FlipFunction(axes), input) if out is None else out
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -786,30 +784,22 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-def _rolled(size: int, move: int) -> list[tuple[slice, slice]]:
-    """(where to, where from) of the one or two pieces that a dimension falls into when it is moved on by 0 <= move < size."""
-    if move == 0:
-        return [(slice(None), slice(None))]
-    return [(slice(move, size), slice(0, size - move)), (slice(0, move), slice(size - move, size))]
-
-
 class RollFunction(Function):
-    def __init__(self, shifts, dims):
-        self.shifts, self.dims = shifts, dims
+    def __init__(self, moves):
+        self.moves = moves
 
     def forward(self, x):
-        moves = [0] * x.ndim
-        for shift, dim in zip(self.shifts, self.dims, strict=True):
-            moves[dim] += shift
-        out = memory.empty_array(x.shape, x.dtype)
-        if x.size:
-            pieces = [_rolled(size, move % size) for size, move in zip(x.shape, moves, strict=True)]
-            places = [tuple(zip(*pairs, strict=True)) for pairs in itertools.product(*pieces)]
-            kernels.copy_pieces(out, x, places)
-        return out
+        return kernels.rolled(x, self.moves)
 
     def backward(self, g):
-        return apply(RollFunction(tuple(-s for s in self.shifts), self.dims), g)
+        return _rolled(g, [-move for move in self.moves])
+
+
+def _rolled(input: Tensor, moves: list[int]) -> Tensor:
+    """A copy with the entries of each dimension moved on by any number of places."""
+    places = tuple([move % size if size else 0 for move, size in zip(moves, input._array.shape, strict=True)])
+    out = try_kernel(kernels.rolled, input, places)
+    return apply(RollFunction(places), input) if out is None else out
 
 
 @named_node
@@ -819,11 +809,14 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
     if dims is None or dims == ():
         if len(shifts) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
-        return reshape(apply(RollFunction(shifts, (0,)), ravel(input)), input._array.shape)
+        return reshape(_rolled(ravel(input), [shifts[0]]), input._array.shape)
     dims = tuple(normalize_dim(d, input.ndim) for d in as_size((dims,), "roll"))
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
-    return apply(RollFunction(shifts, dims), input)
+    moves = [0] * input.ndim
+    for shift, dim in zip(shifts, dims, strict=True):
+        moves[dim] += shift
+    return _rolled(input, moves)
 
 
 class TriangleFunction(Function):
