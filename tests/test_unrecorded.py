@@ -29,6 +29,16 @@ OPERATIONS = {
     "softplus": lambda x, y: F.softplus(x, 2.0, 1.0),
     "prelu": lambda x, y: F.prelu(x, y.reshape(-1)[: x.shape[1]]),
     "one prelu": lambda x, y: F.prelu(x, y.reshape(-1)[:1]),
+    "flip": lambda x, y: x.flip(0, -1),
+    "flip nothing": lambda x, y: x.flip(()),
+    "roll": lambda x, y: x.roll((3, -7, 1), (0, 1, 0)),
+    "roll in order": lambda x, y: x.roll(-3),
+    "cast": lambda x, y: x.double().float(),
+    "channel_shuffle": lambda x, y: F.channel_shuffle(mg.stack([x, y, x, y], -1).permute(0, 2, 1).unsqueeze(-1), 2),
+    "pixel_shuffle": lambda x, y: F.pixel_shuffle(mg.stack([x, y, x, y], -1).permute(2, 0, 1), 2),
+    "pixel_unshuffle": lambda x, y: F.pixel_unshuffle(
+        mg.stack([x, y, x, y]).permute(1, 0, 2).unsqueeze(-1).repeat(1, 1, 2, 2), 2
+    ),
 }
 
 

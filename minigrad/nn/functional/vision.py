@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigrad._ext.arrange import copied
+from minigrad._ext.engine import try_kernel
 from minigrad._naming import named_node
 from minigrad.creation import from_numpy
 from minigrad.ops import sample
@@ -30,6 +32,16 @@ def _check_axes(function: str, input: Tensor) -> None:
         raise RuntimeError(f"{function}: expected an input with at least 3 axes, but got shape {tuple(input.shape)}")
 
 
+def _rearranged(x: np.ndarray, split: tuple[int, ...], order: tuple[int, ...], joined: tuple[int, ...]) -> np.ndarray:
+    return copied(x.reshape(split).transpose(order)).reshape(joined)
+
+
+def _rearrange(input: Tensor, split: tuple[int, ...], order: tuple[int, ...], joined: tuple[int, ...]) -> Tensor:
+    """The tensor in the shape `split`, with its axes in this order, in the shape `joined`."""
+    out = try_kernel(_rearranged, input, split, order, joined)
+    return input.reshape(split).permute(order).reshape(joined) if out is None else out
+
+
 @named_node
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Moves channels into space: (*, C * r * r, H, W) -> (*, C, H * r, W * r).
@@ -47,9 +59,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f" an input of shape {tuple(input.shape)}"
         )
     n = len(lead)
-    split = input.reshape(*lead, channels // (r * r), r, r, height, width)
+    split = (*lead, channels // (r * r), r, r, height, width)
     order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return split.permute(*order).reshape(*lead, channels // (r * r), height * r, width * r)
+    return _rearrange(input, split, order, (*lead, channels // (r * r), height * r, width * r))
 
 
 @named_node
@@ -69,9 +81,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             f" {tuple(input.shape)}"
         )
     n = len(lead)
-    split = input.reshape(*lead, channels, height // r, r, width // r, r)
+    split = (*lead, channels, height // r, r, width // r, r)
     order = (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return split.permute(*order).reshape(*lead, channels * r * r, height // r, width // r)
+    return _rearrange(input, split, order, (*lead, channels * r * r, height // r, width // r))
 
 
 @named_node
@@ -88,8 +100,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise RuntimeError(
             f"channel_shuffle: {channels} channels of an input of shape {tuple(input.shape)} do not divide into {groups} groups"
         )
-    split = input.reshape(batch, groups, channels // groups, *sizes)
-    return split.transpose(1, 2).reshape(batch, channels, *sizes)
+    split = (batch, groups, channels // groups, *sizes)
+    order = (0, 2, 1, *range(3, len(split)))
+    return _rearrange(input, split, order, (batch, channels, *sizes))
 
 
 native_channel_shuffle = channel_shuffle
