@@ -66,40 +66,58 @@ typedef void (*NAME(conv_micro_t))(int64_t, const REAL *, const REAL *, const in
 static const NAME(conv_micro_t) NAME(conv_micro_table)[CONV_ROWS + 1] = CONV_TABLE(conv_micro);
 
 /* A vector of a line of a strip, or what there is of it: n elements, taken from element `from` of an image on, of which those
-   from `first` up to `end` lie in it; low, high: the lanes of two vectors there that do. */
+   from `first` up to `end` lie in it; mask: the lanes of each of the vectors there that do. */
 typedef struct {
     int64_t from, to, n, first, end;
-    uint32_t low, high;
+    uint32_t mask[4];
 } NAME(conv_taken);
 
 static NAME(conv_taken) NAME(conv_piece_of_line)(int64_t at, int64_t to, int64_t n, int64_t step, int64_t size) {
-    NAME(conv_taken) piece = {at, to, n, 0, 0, 0, 0};
-    const int64_t reach = conv_min(size - at, n * step);
+    NAME(conv_taken) piece = {.from = at, .to = to, .n = n};
     NAME(conv_inside)(n, at, step, size, &piece.first, &piece.end);
-    piece.low = NAME(conv_lanes)(-at, reach);
-    piece.high = NAME(conv_lanes)(-at - LANES, reach - LANES);
+    for (int i = 0; i < 4; i++) piece.mask[i] = NAME(conv_lanes)(-at - i * LANES, conv_min(size - at, n * step) - i * LANES);
     return piece;
+}
+
+/* Whether the phases of a line are copied one after another, element by element. Else they are copied together, as vectors: 4x4
+   of stride 4, 3 to 96 channels, 224x224, takes 0.70 ms so, and 0.79 with vectors for one phase at a time. */
+static int NAME(conv_by_elements)(const conv_axis *a, int64_t x_step) {
+    return x_step > 1 || (a->step != 1 && a->step != 2 && a->step != 4) || (a->phases > 1 && a->unit > 1);
+}
+
+/* y[p * phase + j] = x[p + j * step] for p < phases, j < n <= LANES; 0 for elements whose lane of x is not in the mask. */
+MG_INLINE void NAME(conv_split)(const int step, REAL *y, int64_t phase, int64_t phases, int64_t n, const REAL *x,
+                                const uint32_t *mask) {
+    VECTOR v[4], u[4];
+    _Pragma("GCC unroll 4") for (int i = 0; i < step; i++) v[i] = NAME(conv_masked)(mask[i], x + i * LANES);
+    _Pragma("GCC unroll 2") for (int half = 0; step == 4 && half < 2; half++) {
+        const VECTOR low = NAME(conv_every_second)(v[0], v[1], half), high = NAME(conv_every_second)(v[2], v[3], half);
+        u[half] = NAME(conv_every_second)(low, high, 0);
+        u[half + 2] = NAME(conv_every_second)(low, high, 1);
+    }
+    _Pragma("GCC unroll 2") for (int half = 0; step == 2 && half < 2; half++)
+        u[half] = NAME(conv_every_second)(v[0], v[1], half);
+    if (step == 1) u[0] = v[0];
+    _Pragma("GCC unroll 4") for (int p = 0; p < step; p++)
+        if (p < phases) NAME(gemm_store)(y + p * phase, u[p], n);
 }
 
 /* Copies the pieces of all channels and images of a tile. */
 static void NAME(conv_fill_pieces)(REAL *strip, const REAL *x, int64_t x_channel, int64_t x_image, int64_t x_step,
                                    int64_t channels, int64_t images, const conv_grid *g, const NAME(conv_taken) *piece,
                                    int64_t pieces) {
-    const int64_t step = g->axis[2].step;
-    const int scattered = step > 2 || x_step > 1;
+    const int64_t step = g->axis[2].step, phases = g->axis[2].phases, phase = g->length[0] * g->length[1] * g->length[2];
+    const int by_elements = NAME(conv_by_elements)(&g->axis[2], x_step);
     for (int64_t c = 0; c < channels; c++)
         for (int64_t n = 0; n < images; n++) {
             const REAL *const image = x + n * x_image + c * x_channel;
             REAL *const plane = strip + c * g->channel + n * g->plane;
-            for (int64_t i = 0; i < pieces; i++) {
-                const REAL *const from = image + piece[i].from;
-                REAL *const to = plane + piece[i].to;
-                if (scattered) NAME(conv_fill_row)(to, piece[i].n, from, step * x_step, piece[i].first, piece[i].end);
-                else {
-                    VECTOR v = NAME(conv_masked)(piece[i].low, from);
-                    if (step == 2) v = NAME(conv_every_second)(v, NAME(conv_masked)(piece[i].high, from + LANES), 0);
-                    NAME(gemm_store)(to, v, piece[i].n);
-                }
+            for (const NAME(conv_taken) *q = piece; q < piece + pieces; q++) {
+                if (by_elements)
+                    NAME(conv_fill_row)(plane + q->to, q->n, image + q->from, step * x_step, q->first, q->end);
+                else if (step == 1) NAME(conv_split)(1, plane + q->to, phase, phases, q->n, image + q->from, q->mask);
+                else if (step == 2) NAME(conv_split)(2, plane + q->to, phase, phases, q->n, image + q->from, q->mask);
+                else NAME(conv_split)(4, plane + q->to, phase, phases, q->n, image + q->from, q->mask);
             }
         }
 }
@@ -111,11 +129,12 @@ static void NAME(conv_fill_strip)(REAL *strip, const REAL *x, int64_t x_channel,
                                   int64_t channels, int64_t images, const conv_grid *g, const int64_t *size, const int64_t *m,
                                   const int64_t *a) {
     const conv_axis *D = &g->axis[0], *H = &g->axis[1], *W = &g->axis[2];
+    const int64_t at_once = NAME(conv_by_elements)(W, x_step[2]) ? 1 : W->phases;
     NAME(conv_taken) piece[CONV_TAKEN];
     int64_t pieces = 0, phase = 0;
     for (int64_t pd = 0; pd < D->phases; pd++)
         for (int64_t ph = 0; ph < H->phases; ph++)
-            for (int64_t pw = 0; pw < W->phases; pw++, phase++)
+            for (int64_t pw = 0; pw < W->phases; pw += at_once, phase += at_once)
                 for (int64_t d = 0; d < a[0] + D->reach; d++)
                     for (int64_t h = 0; h < a[1] + H->reach; h++) {
                         const int64_t at_d = (m[0] + d) * D->step + D->lo + pd * D->unit;
