@@ -26,6 +26,8 @@ cdef enum:
 cdef extern from "index_rows.h" nogil:
     int64_t mg_places(uint8_t *mask, int64_t n, int64_t *places)
     int64_t mg_count(uint8_t *mask, int64_t n)
+    int64_t mg_largest(int64_t *x, int64_t n)
+    void mg_count_each(int64_t *x, int64_t n, int64_t *counts, int64_t *table, int64_t size)
     int mg_check_indices(int64_t *at, int64_t *to, int64_t n, int64_t size, int threads)
     int mg_merge_indices(int64_t *at, int64_t *next, int64_t n, int64_t size, int threads)
     int mg_put_rows(void *x, void *source, int64_t *at, void *table, int64_t outer, int64_t size, int64_t bytes, int64_t count, int threads)
@@ -122,6 +124,30 @@ def places(cnp.ndarray mask):
     with nogil:
         mg_places(start, n, to)
     return out[:count]
+
+
+def counted(cnp.ndarray x, int64_t least):
+    """How often each number 0, 1, ... is in a contiguous int64 array, for at least so many numbers; None if there is a negative one."""
+    cdef int64_t *numbers = <int64_t *> cnp.PyArray_DATA(x)
+    cdef int64_t n = cnp.PyArray_SIZE(x), most
+    cdef cnp.npy_intp size, room
+    with nogil:
+        most = mg_largest(numbers, n)
+    if most < 0:
+        return None
+    if most > 1 << 59:
+        raise MemoryError(f"bincount: no memory for the counts of the numbers up to {most}")
+    size = max(most + 1 if n else 0, least)
+    cdef cnp.ndarray counts = empty(1, &size, cnp.NPY_INT64), tables
+    cdef int64_t *to = <int64_t *> cnp.PyArray_DATA(counts)
+    cdef int64_t *scratch = NULL
+    if size <= 1024 and 4 * size < n:
+        room = 3 * size
+        tables = empty(1, &room, cnp.NPY_INT64)
+        scratch = <int64_t *> cnp.PyArray_DATA(tables)
+    with nogil:
+        mg_count_each(numbers, n, to, scratch, size)
+    return counts
 
 
 cdef struct Around:

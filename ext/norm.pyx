@@ -5,6 +5,7 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t
 
+from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
 from minigrad._ext.memory import empty_array
@@ -73,36 +74,48 @@ def update_running(floating[:] running, const double[::1] batch, double factor, 
         running[i] = <floating> ((1 - momentum) * running[i] + momentum * (factor * batch[i]))
 
 
-def row_norm_forward(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, double eps, bint centered, cnp.ndarray out,
-                     cnp.ndarray mean, cnp.ndarray var, int64_t groups, int64_t channels, int64_t plane):
-    """out = (x - mean) / sqrt(var + eps) * weight + bias with one mean and (biased) var, written, for each row of x.
+def row_norm_forward(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, double eps, bint centered, int64_t groups,
+                     int64_t channels, int64_t plane):
+    """(out, mean, var) with out = (x - mean) / sqrt(var + eps) * weight + bias, with one mean and (biased) var for each row of
+    channels * plane neighbours of x.
 
-    x has len(mean) rows of channels * plane elements; row r uses the weights from (r % groups) * channels on, each for `plane`
-    neighbours. weight and bias (groups * channels) may be None. Not centered: mean is 0 and var the mean square. mean and var are
-    float64, the others contiguous of one float type. Six memoryviews would cost 1.2 us, as much as a small call.
+    Row r uses the weights from (r % groups) * channels on, each for `plane` neighbours; weight and bias (groups * channels) may be None.
+    Not centered: mean is 0 and var the mean square. mean and var are float64, the others of one float type.
     """
-    cdef int64_t R = cnp.PyArray_SIZE(mean), n = channels * plane
-    if R * n == 0:
-        return
+    cdef int64_t n = channels * plane
+    cdef cnp.npy_intp rows = cnp.PyArray_SIZE(x) // n if n else 0
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    cdef cnp.ndarray mean = empty(1, &rows, cnp.NPY_FLOAT64), var = empty(1, &rows, cnp.NPY_FLOAT64)
+    if rows == 0:
+        return out, mean, var
     if 1 < plane < NORM_SMALL_PLANE and (weight is not None or bias is not None):
         weight = None if weight is None else np.repeat(weight, plane)
         bias = None if bias is None else np.repeat(bias, plane)
         channels, plane = n, 1
+    x = cnp.PyArray_GETCONTIGUOUS(x)
+    weight = None if weight is None else cnp.PyArray_GETCONTIGUOUS(weight)
+    bias = None if bias is None else cnp.PyArray_GETCONTIGUOUS(bias)
     cdef const void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
     cdef const void *b = NULL if bias is None else cnp.PyArray_DATA(bias)
-    cdef const void *rows = cnp.PyArray_DATA(x)
+    cdef const void *source = cnp.PyArray_DATA(x)
     cdef void *to = cnp.PyArray_DATA(out)
     cdef double *mean_of = <double *> cnp.PyArray_DATA(mean)
     cdef double *var_of = <double *> cnp.PyArray_DATA(var)
     cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32
-    cdef int center = centered, threads = plan_threads(R * n // 4 + 10 * R)
+    cdef int center = centered, threads = plan_threads(rows * n // 4 + 10 * rows)
     with nogil:
         if single:
-            row_norm_forward_c(<const float *> rows, <const float *> w, <const float *> b, eps, center, <float *> to, mean_of, var_of,
-                               R, groups, channels, plane, threads)
+            row_norm_forward_c(<const float *> source, <const float *> w, <const float *> b, eps, center, <float *> to, mean_of, var_of,
+                               rows, groups, channels, plane, threads)
         else:
-            row_norm_forward_c(<const double *> rows, <const double *> w, <const double *> b, eps, center, <double *> to, mean_of,
-                               var_of, R, groups, channels, plane, threads)
+            row_norm_forward_c(<const double *> source, <const double *> w, <const double *> b, eps, center, <double *> to, mean_of,
+                               var_of, rows, groups, channels, plane, threads)
+    return out, mean, var
+
+
+def row_norm(x, weight, bias, eps, centered, groups, channels, plane):
+    """What row_norm_forward gives, without the statistics."""
+    return row_norm_forward(x, weight, bias, eps, centered, groups, channels, plane)[0]
 
 
 def row_norm_backward(const floating[::1] g, const floating[::1] x, const floating[::1] weight, const double[::1] mean,

@@ -165,6 +165,32 @@ def test_unique():
     assert (str(values.tolist()), inverse.tolist()) == ("[1.0, nan, nan]", [1, 0, 2])
 
 
+@pytest.mark.parametrize("spread", [3, 500, 2**40])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_, np.float32])
+def test_unique_beside_numpy(dtype, spread):
+    low = np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else 0
+    x = (np.random.default_rng(0).integers(0, spread, (20, 30)) + low).astype(dtype)
+    expected = np.unique(x, return_inverse=True, return_counts=True)
+    found = mg.unique(mg.tensor(x), return_inverse=True, return_counts=True)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs, strict=True)
+    np.testing.assert_array_equal(mg.unique(mg.tensor(x.T[::2])).numpy(), np.unique(x.T[::2]), strict=True)
+
+
+@pytest.mark.parametrize(("count", "largest"), [(0, 1), (7, 3), (9001, 900), (9001, 5000), (9002, 3)])
+def test_bincount_beside_numpy(count, largest):
+    x = np.random.default_rng(0).integers(0, largest, count)
+    for minlength in (0, 2, 1500):
+        found = mg.bincount(mg.tensor(x, dtype=mg.int64), minlength=minlength).numpy()
+        np.testing.assert_array_equal(found, np.bincount(x, minlength=minlength), strict=True)
+    if count:
+        x[-1] = -1
+        with pytest.raises(RuntimeError, match="non-negative"):
+            mg.bincount(mg.tensor(x))
+        with pytest.raises(MemoryError):
+            mg.bincount(mg.tensor([2**62]))
+
+
 @pytest.mark.parametrize("shape", [(0,), (1, 3, 0)])
 def test_unique_consecutive_of_nothing(shape):
     values, inverse, counts = mg.unique_consecutive(mg.zeros(*shape), return_inverse=True, return_counts=True)

@@ -20,6 +20,16 @@ static int NAME(merge)(int64_t *restrict at, const int64_t *restrict next, int64
     }
     return !(outside >> 63);
 }
+
+static int64_t NAME(largest)(const int64_t *x, int64_t n) {
+    int64_t most = 0, all = 0;
+    _Pragma("omp simd reduction(max : most) reduction(| : all)")
+    for (int64_t i = 0; i < n; i++) {
+        most = x[i] > most ? x[i] : most;
+        all |= x[i];
+    }
+    return all < 0 ? -1 : most;
+}
 #endif
 
 /* to += rows[at[0]] + rows[at[1]] + ..., of n rows one after the other; without `at`, of the first n. */

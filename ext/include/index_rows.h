@@ -57,6 +57,27 @@ static int64_t mg_count(const uint8_t *mask, int64_t n) {
     return count;
 }
 
+/* The largest of n numbers, 0 for none; -1 if one of them is negative. */
+static int64_t mg_largest(const int64_t *x, int64_t n) { return MG_PICK(largest, f64)(x, n); }
+
+/* counts[v] = how often v is among n numbers in [0, size). Where a table of 3 * size is given, neighbours count in tables of their own,
+   since an addition to the same place would wait for the last one. */
+static void mg_count_each(const int64_t *x, int64_t n, int64_t *counts, int64_t *table, int64_t size) {
+    int64_t i = 0;
+    memset(counts, 0, size * sizeof *counts);
+    if (table) {
+        memset(table, 0, 3 * size * sizeof *table);
+        for (; i + 4 <= n; i += 4) {
+            counts[x[i]]++;
+            table[x[i + 1]]++;
+            table[size + x[i + 2]]++;
+            table[2 * size + x[i + 3]]++;
+        }
+        for (int64_t v = 0; v < size; v++) counts[v] += table[v] + table[size + v] + table[2 * size + v];
+    }
+    for (; i < n; i++) counts[x[i]]++;
+}
+
 static inline void mg_fetch_row(const char *row, int64_t bytes) {
     for (int64_t b = 0; b < bytes && b < 1024; b += 64) __builtin_prefetch(row + b);
 }

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import _dtype, return_types
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import elementwise as kernels
+from minigrad._ext import index
 from minigrad._ext.engine import Function, TensorBase, apply, from_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import eq, result_type, where
@@ -473,21 +474,23 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: _dtype.dtype | N
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number 0, 1, ... occurs in a vector of non-negative integers, or the sums of their weights."""
-    if input.ndim != 1 or input.dtype.is_floating_point or (input._array.size and input._array.min() < 0):
-        if input.dtype.is_floating_point:
-            raise NotImplementedError(f"bincount is not implemented for {input.dtype}: convert it with .long()")
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if input.dtype.is_floating_point:
+        raise NotImplementedError(f"bincount is not implemented for {input.dtype}: convert it with .long()")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
+    x = np.asarray(input._array, np.int64, order="C")
+    counts = index.counted(x, minlength) if input.ndim == 1 else None
+    if counts is None:
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
-        return from_array(np.bincount(input._array, minlength=minlength).astype(np.int64, copy=False))
+        return from_array(counts)
     if weights._array.shape != input._array.shape:
         raise RuntimeError(
             f"weights should be 1-d and have the same length as input, but got {list(weights._array.shape)} for "
             f"{list(input._array.shape)}"
         )
     dtype = weights._array.dtype if weights._array.dtype == np.float32 else np.float64
-    return from_array(np.bincount(input._array, weights._array, minlength).astype(dtype))
+    return from_array(np.bincount(x, weights._array, minlength).astype(dtype))
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad._ext import norm as kernels
-from minigrad._ext.engine import Function, apply, from_array
+from minigrad._ext.engine import Function, apply, constant_of, from_array, try_kernel
 from minigrad._ext.memory import empty_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import rsqrt
@@ -227,23 +227,7 @@ class RowNormFunction(Function):
         self.eps, self.centered = eps, centered
 
     def forward(self, x, weight, bias):
-        groups, channels, plane = self.geometry
-        rows = x.size // max(channels * plane, 1)
-        out = empty_array(x.shape, x.dtype)
-        self.mean, self.var = np.zeros(rows), np.zeros(rows)
-        kernels.row_norm_forward(
-            _flat(x),
-            _flat(weight),
-            _flat(bias),
-            self.eps,
-            self.centered,
-            _flat(out),
-            self.mean,
-            self.var,
-            groups,
-            channels,
-            plane,
-        )
+        out, self.mean, self.var = kernels.row_norm_forward(x, weight, bias, self.eps, self.centered, *self.geometry)
         return out
 
     def backward(self, g, x, weight):
@@ -294,22 +278,31 @@ class RowNormGradFunction(Function):
         return _second_order(self, gs, g, x, weight, view, (1, groups, channels, 1), (2, 3), None, self.centered)
 
 
+def _row_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, centered: bool, *geometry: int) -> Tensor:
+    w, b = constant_of(weight), constant_of(bias)
+    if (w is not None or weight is None) and (b is not None or bias is None):
+        out = try_kernel(kernels.row_norm, x, w, b, eps, centered, *geometry)
+        if out is not None:
+            return out
+    return apply(RowNormFunction(*geometry, eps, centered), x, weight, bias)
+
+
 @named_node
 def layer_norm(x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Each run of `size` neighbours of x normalised by its own mean and variance; weight and bias have `size` elements."""
-    return apply(RowNormFunction(1, size, 1, eps, True), x, weight, bias)
+    return _row_norm(x, weight, bias, eps, True, 1, size, 1)
 
 
 def rms_norm(x: Tensor, size: int, weight: Tensor | None, eps: float) -> Tensor:
     """Each run of `size` neighbours of x divided by its root mean square; weight has `size` elements."""
-    return apply(RowNormFunction(1, size, 1, eps, False), x, weight, None)
+    return _row_norm(x, weight, None, eps, False, 1, size, 1)
 
 
 @named_node
 def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """x (N, C, ...) normalised by the mean and variance of each sample's groups of C / groups channels."""
     shape = x._array.shape
-    return apply(RowNormFunction(groups, shape[1] // groups, math.prod(shape[2:]), eps, True), x, weight, bias)
+    return _row_norm(x, weight, bias, eps, True, groups, shape[1] // groups, math.prod(shape[2:]))
 
 
 @named_node

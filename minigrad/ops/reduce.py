@@ -861,12 +861,30 @@ def _distinct(x: np.ndarray, inverse: bool, counts: bool) -> tuple[np.ndarray, n
     return values[places], went, np.diff(places, append=x.size) if counts else None
 
 
+def _distinct_of_few(x: np.ndarray, inverse: bool) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | None:
+    """_distinct for integers, by counting, where those between the smallest and the largest are fewer than the elements; else None."""
+    if x.dtype.kind == "f" or x.size == 0:
+        return None
+    low, high = int(x.min()), int(x.max())
+    if high - low >= x.size:
+        return None
+    above = np.ascontiguousarray(x, np.int64) - low
+    counts = index.counted(above.reshape(-1), 0)
+    there = counts != 0
+    places = index.places(there)
+    went = index.take_rows(np.cumsum(there) - 1, above, 0, 1) if inverse else None
+    return (places + low).astype(x.dtype), went, counts[places]
+
+
 def unique(
     input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Tensor | tuple[Tensor, ...]:
     """The distinct elements (or slices along a dimension), always sorted; with return_inverse also where each element went,
     with return_counts also how often each occurs."""
-    if dim is None and sorting.sorts(input._array):
+    few = _distinct_of_few(input._array, return_inverse) if dim is None else None
+    if few is not None:
+        values, inverse, counts = few
+    elif dim is None and sorting.sorts(input._array):
         values, inverse, counts = _distinct(input._array, return_inverse, return_counts)
     else:
         axis = None if dim is None else normalize_dim(dim, input.ndim)

@@ -12,7 +12,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
 from minigrad._ext import memory
-from minigrad._ext.engine import Function, apply, are_alike, try_kernel
+from minigrad._ext.engine import Function, TensorBase, apply, are_alike, try_kernel
 from minigrad._naming import named_node
 
 if TYPE_CHECKING:
@@ -704,6 +704,10 @@ def _diagonal_of(x: np.ndarray, offset: int, dim1: int, dim2: int) -> np.ndarray
     return view
 
 
+def _copied_diagonal(x: np.ndarray, offset: int) -> np.ndarray:
+    return kernels.copied(x.diagonal(offset))
+
+
 class DiagonalFunction(Function):
     returns_view = True
 
@@ -749,7 +753,8 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         n = input._array.shape[0] + abs(diagonal)
         return apply(DiagonalScatterFunction((diagonal, 0, 1), (n, n)), input)
     if input.ndim == 2:
-        return clone(apply(DiagonalFunction(diagonal, 0, 1), input))
+        out = try_kernel(_copied_diagonal, input, diagonal)
+        return clone(apply(DiagonalFunction(diagonal, 0, 1), input)) if out is None else out
     raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
 
 

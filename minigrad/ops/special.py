@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import _dtype
+from minigrad._ext.elementwise import ufunc
 from minigrad._ext.engine import Function, apply, from_array
 from minigrad.ops.elementwise import _floating, broadcast_operands, exp, square
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 
 def _scipy(name: str, *arrays: Any) -> np.ndarray:
-    """scipy.special.<name>, which takes as long to import as numpy, in the dtype of the last array."""
+    """scipy.special.<name>, which takes as long to import as numpy, in the dtype of the last array; its ufuncs of one array in threads."""
     from scipy import special
 
-    return np.asarray(getattr(special, name)(*arrays), arrays[-1].dtype)
+    function = getattr(special, name)
+    found = ufunc(function, *arrays) if len(arrays) == 1 else function(*arrays)
+    return np.asarray(found, arrays[-1].dtype)
 
 
 class ErfcFunction(Function):
