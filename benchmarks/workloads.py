@@ -152,6 +152,10 @@ for dim, lines in enumerate(("columns", "rows")):
         integers(1000, *MATRIX),
         backward=False,
     )
+for dim, lines in enumerate(("columns", "rows")):
+    op("reduction", f"sum of int64 over {lines}", lambda L, x, dim=dim: x.sum(dim), integers(1000, *MATRIX), backward=False)
+    op("reduction", f"max of int64 over {lines}", lambda L, x, dim=dim: x.max(dim), integers(1000, *MATRIX), backward=False)
+op("reduction", "amax of int64", lambda L, x: x.amax(), integers(1000, *MATRIX), backward=False)
 op("reduction", "cumsum of a vector", lambda L, x: x.cumsum(0), normal(50000))
 op("reduction", "unique", lambda L, x: L.unique(x), integers(1000, 100000), backward=False)
 op("reduction", "median of rows", lambda L, x: x.median(1), normal(*MATRIX))

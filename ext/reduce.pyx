@@ -1,6 +1,6 @@
 """Reductions: arrays in, arrays out.
 
-Every function takes a float32 or float64 numpy array of any layout. `axes` is a tuple of axes 0 <= axis < x.ndim without
+Every function takes a float32 or float64 numpy array of any layout, and sum, prod and the extrema int32 and int64 (TYPES), too. `axes` is a tuple of axes 0 <= axis < x.ndim without
 repeats, None for all of them; the result is a new C-contiguous array, 0-d where nothing is left. The caller has checked the
 axes. The order of every sum depends on the shape alone, so the bits do not depend on threads.
 """
@@ -25,6 +25,19 @@ cdef extern from "reduce.h" nogil:
     void reduce_min(...)
 
 
+ctypedef void (*integer_fold)(const void *x, void *out, int64_t *at, int64_t outer, int64_t n, int64_t inner, int64_t item,
+                              int threads) noexcept nogil
+
+cdef extern from "reduce_integer.h" nogil:
+    void mg_integer_sum(const void *, void *, int64_t *, int64_t, int64_t, int64_t, int64_t, int) noexcept
+    void mg_integer_prod(const void *, void *, int64_t *, int64_t, int64_t, int64_t, int64_t, int) noexcept
+    void mg_integer_max(const void *, void *, int64_t *, int64_t, int64_t, int64_t, int64_t, int) noexcept
+    void mg_integer_min(const void *, void *, int64_t *, int64_t, int64_t, int64_t, int64_t, int) noexcept
+
+
+TYPES = frozenset(np.dtype(t) for t in ("f4", "f8", "i4", "i8"))
+
+
 cdef enum Fold:
     SUM
     PROD
@@ -39,13 +52,13 @@ cdef enum:
 
 
 cdef cnp.ndarray contiguous(object x, str name):
-    """x as an aligned C-contiguous array of float32 or float64."""
+    """x as an aligned C-contiguous array of one of TYPES."""
     if isinstance(x, np.generic):
         x = np.asarray(x)
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{name} expects a numpy array, but got {type(x).__name__}")
     cdef int typenum = cnp.PyArray_TYPE(<cnp.ndarray> x)
-    if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64:
+    if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64 and x.dtype not in TYPES:
         raise TypeError(f"{name} expects a float32 or float64 array, but got {x.dtype}")
     return cnp.PyArray_FROMANY(x, typenum, 0, 0, cnp.NPY_ARRAY_CARRAY_RO)
 
@@ -66,8 +79,13 @@ cdef cnp.ndarray fold(cnp.ndarray x, Fold how, int64_t outer, int64_t n, int64_t
     # 0.1 ns for each float32 from cache, twice that for float64, and about 10 ns for each result.
     cdef int64_t work = outer * n * inner * (1 if typenum == cnp.NPY_FLOAT32 else 2) // 10 + outer * inner // 4
     cdef int threads = plan_threads(work)
+    cdef int64_t item = cnp.PyArray_ITEMSIZE(x)
+    cdef integer_fold whole = mg_integer_sum if how == SUM else mg_integer_prod if how == PROD else mg_integer_max if how == MAX \
+        else mg_integer_min
     with nogil:
-        if typenum == cnp.NPY_FLOAT32:
+        if typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64:
+            whole(source, out, where, outer, n, inner, item, threads)
+        elif typenum == cnp.NPY_FLOAT32:
             if how == SUM:
                 reduce_sum(<const float *> source, NULL, <float *> out, outer, n, inner, threads)
             elif how == PROD:
@@ -152,9 +170,9 @@ cdef cnp.ndarray empty_fold(cnp.ndarray x, Fold how, tuple axes, bint keepdims):
     """The reduction of an array without elements: 0 for sum, 1 for prod."""
     cdef cnp.ndarray out
     if how == PROD:
-        out = np.multiply.reduce(x, axis=axes, keepdims=keepdims, initial=1)[...]
+        out = np.multiply.reduce(x, axis=axes, dtype=x.dtype, keepdims=keepdims, initial=1)[...]
     elif how == SUM or how == SQUARE_DEVIATION:
-        out = np.add.reduce(x, axis=axes, keepdims=keepdims)[...]
+        out = np.add.reduce(x, axis=axes, dtype=x.dtype, keepdims=keepdims)[...]
     else:
         out = np.maximum.reduce(x, axis=axes, keepdims=keepdims)[...]  # ValueError where the maximum of nothing is asked for
     return out

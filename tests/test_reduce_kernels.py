@@ -40,6 +40,37 @@ def sample(shape, dtype, seed=0):
     return (rng.uniform(0.9, 1.1, shape) * rng.choice([-1, 1], shape)).astype(dtype)
 
 
+@pytest.mark.parametrize("threads_wanted", [1, 2, 7])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("name", ["sum", "prod", "amax", "amin"])
+def test_fold_of_integers(name, dtype, threads_wanted):
+    before = threads.get_num_threads()
+    threads.set_num_threads(threads_wanted)
+    try:
+        for shape in [*SHAPES, (3, 70001), (300001,), (70, 3, 200), (2, 0, 3)]:
+            info = np.iinfo(dtype)
+            x = np.random.default_rng(0).integers(info.min, info.max, shape, dtype)  # sums and products wrap
+            for axes, keepdims in itertools.product(axes_of(len(shape)), [False, True]):
+                if x.size == 0 and name.startswith("a"):
+                    continue
+                options = {"dtype": dtype} if not name.startswith("a") else {}
+                expected = FOLDS[name](x, axis=axes, keepdims=keepdims, **options)
+                np.testing.assert_array_equal(getattr(reduce, name)(x, axes, keepdims), expected, strict=True)
+    finally:
+        threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extrema_of_integers_and_their_places(name, dtype):
+    for shape in [*SHAPES[1:], (3, 70001), (300001,), (70, 3, 200)]:
+        x = np.random.default_rng(0).integers(-9, 9, shape, dtype)
+        for axis in range(len(shape)):
+            values, places = getattr(reduce, name)(x, axis, True)
+            np.testing.assert_array_equal(values, getattr(np, name)(x, axis, keepdims=True), strict=True)
+            np.testing.assert_array_equal(places, getattr(np, "arg" + name)(x, axis, keepdims=True), strict=True)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", FOLDS)
 def test_fold(name, dtype):
@@ -143,7 +174,7 @@ def test_nothing_to_reduce(dtype):
         with pytest.raises(ValueError, match=r"empty|zero-size"):
             call()
     with pytest.raises(TypeError, match="sum expects"):
-        reduce.sum(np.arange(3), None, False)
+        reduce.sum(np.arange(3, dtype=np.int16), None, False)
 
 
 GEOMETRIES = [((300_007,), None), ((5, 140_001), (1,)), ((200_003, 3), (0,)), ((30_001, 67), (0,)), ((3, 9_001, 10), (1,)),

@@ -75,7 +75,7 @@ class SumFunction(Function):
 
     def forward(self, x):
         self.shape = x.shape
-        if x.dtype.kind == "f":
+        if x.dtype in kernels.TYPES:
             return kernels.sum(x, self.dims, self.keepdim)
         return np.asarray(np.sum(x, axis=self.dims, keepdims=self.keepdim, dtype=x.dtype))
 
@@ -173,7 +173,7 @@ class ProdFunction(Function):
         self.dim, self.keepdim = dim, keepdim
 
     def forward(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype in kernels.TYPES:
             return kernels.prod(x, (self.dim,), self.keepdim)
         return np.asarray(np.prod(x, axis=self.dim, keepdims=self.keepdim, dtype=x.dtype))
 
@@ -496,14 +496,14 @@ class EqualShareFunction(Function):
 
 class AmaxFunction(EqualShareFunction):
     def forward(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype in kernels.TYPES:
             return kernels.amax(x, self.dims, self.keepdim)
         return np.asarray(np.max(x, axis=self.dims, keepdims=self.keepdim))
 
 
 class AminFunction(EqualShareFunction):
     def forward(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype in kernels.TYPES:
             return kernels.amin(x, self.dims, self.keepdim)
         return np.asarray(np.min(x, axis=self.dims, keepdims=self.keepdim))
 
@@ -614,14 +614,14 @@ class SelectionFunction(Function):
 
 class MaxFunction(SelectionFunction):
     def select(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype in kernels.TYPES:
             return kernels.max(x, self.dim, True)
         return np.max(x, self.dim, keepdims=True), np.argmax(x, self.dim, keepdims=True)
 
 
 class MinFunction(SelectionFunction):
     def select(self, x):
-        if x.dtype.kind == "f":
+        if x.dtype in kernels.TYPES:
             return kernels.min(x, self.dim, True)
         return np.min(x, self.dim, keepdims=True), np.argmin(x, self.dim, keepdims=True)
 
