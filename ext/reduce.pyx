@@ -1,8 +1,9 @@
 """Reductions: arrays in, arrays out.
 
-Every function takes a float32 or float64 numpy array of any layout, and sum, prod and the extrema int32 and int64 (TYPES), too. `axes` is a tuple of axes 0 <= axis < x.ndim without
-repeats, None for all of them; the result is a new C-contiguous array, 0-d where nothing is left. The caller has checked the
-axes. The order of every sum depends on the shape alone, so the bits do not depend on threads.
+Every function takes a float32 or float64 numpy array of any layout, sum, prod and the extrema also int32 and int64 (TYPES).
+`axes` is a tuple of axes 0 <= axis < x.ndim without repeats, None for all of them; the result is a new C-contiguous array, 0-d where
+nothing is left. The caller has checked the axes. The order of every sum of floats depends on the shape alone, so the bits do not depend
+on threads.
 """
 import numpy as np
 
