@@ -322,6 +322,24 @@ def apply(Function node, *inputs):
     return outs
 
 
+def as_view(TensorBase x, cnp.ndarray view, cls, *arguments):
+    """apply(cls(*arguments), x) where the array that it would give, a view, is made already: the node is made only if it is recorded.
+
+    cls is a Function whose forward keeps no more than x.shape, as `source`.
+    """
+    cdef TensorBase out
+    cdef Function node
+    if watching:
+        return apply(cls(*arguments), x)
+    out = wrap(view)
+    set_view(out, x)
+    if mg_grad_mode and needs_grad(x):
+        node = cls(*arguments)
+        node.source = (<object> x._array).shape
+        attach(out, node, (edge_of(x),))
+    return out
+
+
 def try_kernel(kernel, *arguments):
     """kernel(*arguments), with its array for each tensor, where that is all there is to do: the tensors are of one float dtype and shape,
     none of them needs a gradient, and nobody watches. Else None, and the operation goes by way of a node.

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._ext.views import sizes_of
+
 MOST_ELEMENTS = 1 << 60  # of 8 bytes: more do not fit into an address space
 
 
@@ -45,6 +47,9 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...
 
 def as_size(args: tuple, function: str) -> tuple[int, ...]:
     """The sizes of f(2, 3), f((2, 3)) or f([2, 3]) as a tuple of ints. Raises TypeError for anything that is not an integer."""
+    plain = sizes_of(args)
+    if plain is not None:
+        return plain
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
     sizes = []

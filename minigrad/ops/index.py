@@ -10,9 +10,10 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import index as kernels
+from minigrad._ext import views
 from minigrad._ext.arrange import copied, copy_into, fill_with
 from minigrad._ext.elementwise import masked_fill_ as masked_fill_kernel
-from minigrad._ext.engine import Function, TensorBase, apply, constant_of, from_array, try_kernel
+from minigrad._ext.engine import Function, TensorBase, apply, as_view, constant_of, from_array, try_kernel
 from minigrad._ext.memory import zeros_array
 from minigrad._naming import named_node
 from minigrad.ops.elementwise import as_tensor_like, number_for, where
@@ -341,6 +342,9 @@ def _selected(input: Tensor, index: tuple) -> tuple[Tensor, np.ndarray, int, int
 
 def getitem(input: Tensor, index: object) -> Tensor:
     """input[index]: ints, slices, None and Ellipsis give a view; integer and bool tensors, arrays or lists a copy."""
+    array = views.sliced(input._array, index)
+    if array is not None:
+        return as_view(input, array, SliceFunction, index if type(index) is tuple else (index,))
     positions, dim, merged = kernels.leading_positions(index, input), 0, len(index) if type(index) is tuple else 1
     if positions is None:
         index, basic = _normalize_index(input, index)

@@ -11,8 +11,8 @@ import numpy as np
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
-from minigrad._ext import memory
-from minigrad._ext.engine import Function, TensorBase, apply, are_alike, try_kernel
+from minigrad._ext import memory, views
+from minigrad._ext.engine import Function, TensorBase, apply, are_alike, as_view, try_kernel
 from minigrad._naming import named_node
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ def expand(input: Tensor, *sizes: int | Sequence[int], size: Sequence[int] | Non
 
     Raises RuntimeError where a size does not fit.
     """
+    array = views.expanded(input._array, sizes if size is None else (size,))
+    if array is not None:
+        return as_view(input, array, ExpandFunction, array.shape)
     wanted = as_size(sizes if size is None else (size,), "expand")
     source = input._array.shape
     lead = len(wanted) - len(source)
@@ -221,6 +224,9 @@ def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | N
 
     Raises RuntimeError if the number of elements differs.
     """
+    array = views.reshaped(input._array, sizes if shape is None else (shape,))
+    if array is not None:
+        return as_view(input, array, ViewFunction, array.shape)
     source = input._array.shape
     wanted = as_size(sizes if shape is None else (shape,), "reshape")
     if wanted == source:
@@ -236,6 +242,9 @@ def view(
         return _view_as_dtype(input, dtype)
     if size is not None:
         shape = (size,)
+    array = views.reshaped(input._array, shape)
+    if array is not None:
+        return as_view(input, array, ViewFunction, array.shape)
     if len(shape) == 1 and isinstance(shape[0], _dtype.dtype):
         return _view_as_dtype(input, shape[0])
     wanted = _complete_shape(as_size(shape, "view"), input._array.shape)
@@ -274,6 +283,9 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """One dimension in the place of start_dim ... end_dim."""
+    array = views.flattened(input._array, start_dim, end_dim)
+    if array is not None:
+        return as_view(input, array, ViewFunction, array.shape)
     shape = input._array.shape
     start, end = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
     if start > end:
@@ -309,14 +321,20 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 @accepts_axis
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """A view without the dimensions of size 1 (of those named, if any are)."""
+    label = "SqueezeBackward0" if dim is None else "SqueezeBackward1" if isinstance(dim, int) else "SqueezeBackward2"
+    array = views.squeezed(input._array, dim)
+    if array is not None:
+        return as_view(input, array, ViewFunction, array.shape, label)
     shape = input._array.shape
     dims = normalize_dims(dim, len(shape))
-    label = "SqueezeBackward0" if dim is None else "SqueezeBackward1" if isinstance(dim, int) else "SqueezeBackward2"
     return apply(ViewFunction(tuple(s for i, s in enumerate(shape) if s != 1 or i not in dims), label), input)
 
 
 def unsqueeze(input: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
     """A view with a new dimension of size 1 at `dim`."""
+    array = views.unsqueezed(input._array, dim if axis is None else axis)
+    if array is not None:
+        return as_view(input, array, ViewFunction, array.shape, "UnsqueezeBackward0")
     shape = input._array.shape
     dim = normalize_dim(dim if axis is None else axis, len(shape) + 1)
     return apply(ViewFunction((*shape[:dim], 1, *shape[dim:]), "UnsqueezeBackward0"), input)
@@ -338,27 +356,46 @@ class PermuteFunction(Function):
         return apply(PermuteFunction(tuple(self.dims.index(d) for d in range(len(self.dims)))), g)
 
 
+def _permutation(*order: int | Sequence[int]) -> PermuteFunction:
+    dims = as_size(order, "permute")
+    return PermuteFunction(tuple([d % len(dims) for d in dims]))
+
+
+def _exchange(ndim: int, dim0: int, dim1: int) -> PermuteFunction:
+    order = list(range(ndim))
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return PermuteFunction(tuple(order), "TransposeBackward0")
+
+
+def _reversal(ndim: int, label: str) -> PermuteFunction:
+    return PermuteFunction(tuple(range(ndim))[::-1], label)
+
+
 def permute(input: Tensor, *order: int | Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """A view with the dimensions in this order. Raises RuntimeError unless each is named once."""
-    wanted = as_size(order if dims is None else (dims,), "permute")
+    order = order if dims is None else (dims,)
+    array = views.permuted(input._array, order)
+    if array is not None:
+        return as_view(input, array, _permutation, *order)
+    wanted = as_size(order, "permute")
     if len(wanted) != input.ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
             f"i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(wanted)}"
         )
-    order = tuple(normalize_dim(d, input.ndim) for d in wanted)
-    if len(set(order)) != len(order):
+    normal = tuple(normalize_dim(d, input.ndim) for d in wanted)
+    if len(set(normal)) != len(normal):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return apply(PermuteFunction(order), input)
+    return apply(PermuteFunction(normal), input)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two dimensions exchanged."""
-    order = list(range(input.ndim))
+    array = views.transposed(input._array, dim0, dim1)
+    if array is not None:
+        return as_view(input, array, _exchange, input.ndim, dim0, dim1)
     dim0, dim1 = normalize_dim(dim0, input.ndim), normalize_dim(dim1, input.ndim)
-    if order:
-        order[dim0], order[dim1] = order[dim1], order[dim0]
-    return apply(PermuteFunction(tuple(order), "TransposeBackward0"), input)
+    return apply(_exchange(input.ndim, dim0, dim1) if input.ndim else PermuteFunction((), "TransposeBackward0"), input)
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
@@ -370,12 +407,12 @@ def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a vector or scalar as it is. Raises RuntimeError beyond two dimensions."""
     if input.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return apply(PermuteFunction((1, 0) if input.ndim == 2 else tuple(range(input.ndim)), "TBackward0"), input)
+    return as_view(input, input._array.T, _reversal, input.ndim, "TBackward0")
 
 
 def reversed_dims(input: Tensor) -> Tensor:
     """Tensor.T: a view with the dimensions in reverse order."""
-    return permute(input, tuple(range(input.ndim))[::-1])
+    return as_view(input, input._array.T, _reversal, input.ndim, "PermuteBackward0")
 
 
 def matrix_transpose(input: Tensor) -> Tensor:
