@@ -202,8 +202,7 @@ def sliced(cnp.ndarray x, index):
             dim += 1
             ints += 1
         elif PySlice_Check(item):
-            if not (is_plain(item.start) and is_plain(item.stop) and (item.step is None or PyLong_CheckExact(item.step)
-                                                                       and item.step > 0)):
+            if not (is_plain(item.start) and is_plain(item.stop) and is_plain(item.step)) or item.step is not None and item.step <= 0:
                 return None
             dim += 1
         elif item is None:

@@ -37,7 +37,9 @@ PLAIN = [
 def test_plain_arguments_give_the_view(function, arguments, expected):
     view = function(X, *arguments)
     np.testing.assert_array_equal(view, expected, strict=True)
-    assert view.strides == expected.strides
+    assert [stride for stride, size in zip(view.strides, view.shape, strict=True) if size > 1] == [
+        stride for stride, size in zip(expected.strides, expected.shape, strict=True) if size > 1
+    ]
     assert view.size == 0 or np.shares_memory(view, X)
     assert view.flags.writeable
     fixed = X.copy()
