@@ -124,7 +124,37 @@ def copy_into(cnp.ndarray out, cnp.ndarray x) -> None:
     make_copies(plan, 1, out)
 
 
-def join(cnp.ndarray out, tuple parts, int axis) -> None:
+def joined(int axis, *parts):
+    """Arrays of one dtype, and of one shape but along an axis, one after the other along it."""
+    cdef cnp.ndarray first = parts[0], part, out
+    cdef cnp.npy_intp[64] shape
+    cdef int d
+    for d in range(cnp.PyArray_NDIM(first)):
+        shape[d] = cnp.PyArray_DIM(first, d)
+    shape[axis] = 0
+    for part in parts:
+        shape[axis] += cnp.PyArray_DIM(part, axis)
+    out = empty(cnp.PyArray_NDIM(first), shape, cnp.PyArray_TYPE(first))
+    join(out, parts, axis)
+    return out
+
+
+def stacked(int axis, *parts):
+    """Arrays of one dtype and shape along a new axis."""
+    cdef cnp.ndarray first = parts[0], out
+    cdef cnp.npy_intp[64] shape
+    cdef int d
+    if cnp.PyArray_NDIM(first) == 64:
+        raise RuntimeError("stack: a tensor can have at most 64 dimensions")
+    for d in range(cnp.PyArray_NDIM(first)):
+        shape[d + (d >= axis)] = cnp.PyArray_DIM(first, d)
+    shape[axis] = len(parts)
+    out = empty(cnp.PyArray_NDIM(first) + 1, shape, cnp.PyArray_TYPE(first))
+    join(out, parts, axis)
+    return out
+
+
+cdef join(cnp.ndarray out, tuple parts, int axis):
     """Writes arrays of out's dtype, which fill it, one after the other along an axis, or as its entries if they lack it; out is
     new."""
     cdef copy_plan[AT_ONCE] plans

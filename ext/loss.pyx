@@ -5,6 +5,7 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t
 
+from minigrad._ext.memory cimport empty
 from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
 
@@ -33,23 +34,65 @@ cdef extern from "loss.h" nogil:
     const int LOSS_MEAN_SEGMENT
 
 
-def softmax_forward(const floating[:, :, ::1] x, floating[:, :, ::1] out, bint logarithm):
-    """out = softmax of x (outer, n, inner) over the middle axis, or (logarithm) its logarithm."""
-    cdef int64_t outer = x.shape[0], n = x.shape[1], inner = x.shape[2]
-    if outer * n * inner == 0:
-        return
-    with nogil:
-        softmax_forward_c(&x[0, 0, 0], &out[0, 0, 0], <int> logarithm, outer, n, inner, plan_threads(outer * n * inner))
+cdef struct Around:
+    int64_t outer
+    int64_t n
+    int64_t inner
+    int threads
 
 
-def softmax_backward(const floating[:, :, ::1] g, const floating[:, :, ::1] y, floating[:, :, ::1] gx, bint logarithm):
-    """gx = y (g - sum g y) for y = softmax(x), or (logarithm) gx = g - exp(y) sum g for y = log_softmax(x)."""
-    cdef int64_t outer = y.shape[0], n = y.shape[1], inner = y.shape[2]
-    if outer * n * inner == 0:
-        return
+cdef Around around(cnp.ndarray x, int dim) noexcept:
+    """The sizes before, of and after a dimension; a 0-d array is one of one element."""
+    cdef Around sizes = [1, 1, 1, 1]
+    cdef int d
+    for d in range(cnp.PyArray_NDIM(x)):
+        if d < dim:
+            sizes.outer *= cnp.PyArray_DIM(x, d)
+        elif d == dim:
+            sizes.n = cnp.PyArray_DIM(x, d)
+        else:
+            sizes.inner *= cnp.PyArray_DIM(x, d)
+    sizes.threads = plan_threads(sizes.outer * sizes.n * sizes.inner)
+    return sizes
+
+
+def softmax_forward(cnp.ndarray x, int dim, bint logarithm):
+    """softmax of a float array over a dimension, or (logarithm) its logarithm."""
+    cdef cnp.ndarray source = cnp.PyArray_GETCONTIGUOUS(x)
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
+    cdef Around at = around(x, dim)
+    cdef void *start = cnp.PyArray_DATA(source)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32
+    cdef int how = logarithm
+    if cnp.PyArray_SIZE(x) == 0:
+        return out
     with nogil:
-        softmax_backward_c(&g[0, 0, 0], &y[0, 0, 0], &gx[0, 0, 0], <int> logarithm, outer, n, inner,
-                           plan_threads(outer * n * inner))
+        if single:
+            softmax_forward_c(<const float *> start, <float *> to, how, at.outer, at.n, at.inner, at.threads)
+        else:
+            softmax_forward_c(<const double *> start, <double *> to, how, at.outer, at.n, at.inner, at.threads)
+    return out
+
+
+def softmax_backward(cnp.ndarray g, cnp.ndarray y, int dim, bint logarithm):
+    """y (g - sum g y) for y = softmax(x) over a dimension, or (logarithm) g - exp(y) sum g for y = log_softmax(x)."""
+    cdef cnp.ndarray slope = cnp.PyArray_GETCONTIGUOUS(g), value = cnp.PyArray_GETCONTIGUOUS(y)
+    cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(y), cnp.PyArray_DIMS(y), cnp.PyArray_TYPE(y))
+    cdef Around at = around(y, dim)
+    cdef void *pg = cnp.PyArray_DATA(slope)
+    cdef void *py = cnp.PyArray_DATA(value)
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef bint single = cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT32
+    cdef int how = logarithm
+    if cnp.PyArray_SIZE(y) == 0:
+        return out
+    with nogil:
+        if single:
+            softmax_backward_c(<const float *> pg, <const float *> py, <float *> to, how, at.outer, at.n, at.inner, at.threads)
+        else:
+            softmax_backward_c(<const double *> pg, <const double *> py, <double *> to, how, at.outer, at.n, at.inner, at.threads)
+    return out
 
 
 cdef inline int64_t inner_size(cnp.ndarray x) noexcept:

@@ -89,7 +89,8 @@ def words(generator, int64_t n):
     """The next n random uint32 of a numpy.random.PCG64: those of generator.random_raw((n + 1) // 2), drawn by all threads."""
     cdef int64_t pairs = (n + 1) // 2
     if pairs < 4096:  # reading and setting the state takes 4 us
-        return generator.random_raw(pairs).view(np.uint32)[:n]
+        raw = generator.random_raw(pairs).view(np.uint32)
+        return raw[:n] if n % 2 else raw
     cdef uint64_t[::1] out = empty_array((pairs,), np.uint64)
     cdef mg_stream stream = taken(generator, pairs)
     cdef int threads = plan_threads(2 * pairs)

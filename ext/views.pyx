@@ -17,6 +17,7 @@ cdef enum:
     MAX_NDIM = 64
 
 cdef object MAX_SIZE = 1 << 62
+cdef double MOST_ELEMENTS = 1e18
 
 cdef struct Sizes:
     int count
@@ -49,6 +50,20 @@ def sizes_of(tuple arguments):
         if not PyLong_CheckExact(item):
             return None
     return items
+
+
+def new_shape(tuple arguments):
+    """sizes_of for a new tensor: None also for negative sizes, and where their product might be too large."""
+    cdef Sizes wanted
+    cdef double total = 1
+    cdef int i
+    if not read_sizes(arguments, &wanted):
+        return None
+    for i in range(wanted.count):
+        if wanted.size[i] < 0:
+            return None
+        total *= <double> wanted.size[i]
+    return sizes_of(arguments) if total < MOST_ELEMENTS else None
 
 
 cdef inline int axis_of(object dim, int ndim) except -2:

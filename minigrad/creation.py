@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import _dtype
-from minigrad._arguments import as_size, check_elements
+from minigrad._arguments import MOST_ELEMENTS, as_size, check_elements
 from minigrad._device import check_device
 from minigrad._dtype import dtype as DType
-from minigrad._ext.arrange import filled
+from minigrad._ext.arrange import converted, filled
 from minigrad._ext.engine import TensorBase, from_array
-from minigrad._ext.memory import empty_array
+from minigrad._ext.memory import empty_array, zeros_array
+from minigrad._ext.views import new_shape
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 # Bytes from which on zeros are the system's promise, kept page by page at the first touch, rather than written at once.
 _LAZY_ZEROS = 32 << 20
+_FEW_ZEROS = 64 << 10  # bytes that are not worth a second thread
 
 
 def _finish(array: np.ndarray, requires_grad: bool, device: object = None) -> Tensor:
-    check_device(device)
+    if device is not None:
+        check_device(device)
     out = from_array(array)
     if requires_grad:
         out.requires_grad = True
@@ -60,6 +63,10 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
             dtype = _dtype.get_default_dtype() if array.dtype != np.float64 or _only_python_floats(data) else _dtype.float64
         else:
             dtype = _dtype.from_numpy(array.dtype)
+    if array.dtype is dtype.np:
+        return np.asarray(array, order="C")
+    if array.dtype == np.float64 and dtype is _dtype.float32:
+        return converted(np.asarray(array, order="C"), dtype.np)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(array.astype(dtype.np, copy=False), order="C")
 
@@ -266,6 +273,9 @@ def _numpy_dtype(dtype: DType | None, function: str) -> np.dtype:
 
 
 def _checked_size(size: tuple, function: str) -> tuple[int, ...]:
+    plain = new_shape(size)
+    if plain is not None:
+        return plain
     sizes = as_size(size, function)
     check_elements(sizes, function)
     for s in sizes:
@@ -290,6 +300,13 @@ def empty(
     )
 
 
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    size = math.prod(shape) * dtype.itemsize
+    if size < _FEW_ZEROS:
+        return zeros_array(shape, dtype)
+    return np.zeros(shape, dtype) if size > _LAZY_ZEROS else filled(shape, 0, dtype)
+
+
 def zeros(
     *sizes: int,
     size: Sequence[int] | None = None,
@@ -299,8 +316,7 @@ def zeros(
 ) -> Tensor:
     """A tensor of zeros."""
     shape, kind = _checked_size(sizes if size is None else (size,), "zeros"), _numpy_dtype(dtype, "zeros")
-    large = math.prod(shape) * kind.itemsize > _LAZY_ZEROS
-    return _finish(np.zeros(shape, kind) if large else filled(shape, 0, kind), requires_grad, device)
+    return _finish(_zeros(shape, kind), requires_grad, device)
 
 
 def ones(
@@ -342,16 +358,14 @@ def zeros_like(
     input: Tensor, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object
 ) -> Tensor:
     """zeros in input's shape and dtype."""
-    dtype = _like(input, dtype)
-    return zeros(*input._array.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _finish(_zeros(input._array.shape, _dtype.check(_like(input, dtype), "zeros_like").np), requires_grad, device)
 
 
 def ones_like(
     input: Tensor, *, dtype: DType | None = None, device: object = None, requires_grad: bool = False, **_: object
 ) -> Tensor:
     """ones in input's shape and dtype."""
-    dtype = _like(input, dtype)
-    return ones(*input._array.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _finish(filled(input._array.shape, 1, _dtype.check(_like(input, dtype), "ones_like").np), requires_grad, device)
 
 
 def full_like(
@@ -385,6 +399,10 @@ def arange(
 
     Raises RuntimeError for a step of 0 or one that leads away from end.
     """
+    if dtype is None and not named and 0 < len(bounds) <= 3 and all(type(b) is int and abs(b) < MOST_ELEMENTS for b in bounds):
+        whole = np.arange(*bounds, dtype=np.int64) if bounds[2:] != (0,) else None
+        if whole is not None and whole.size:
+            return _finish(whole, requires_grad, device)
     values = [b.item() if isinstance(b, TensorBase) else b for b in bounds]
     if len(values) == 1 and "end" not in named:
         values = [named.pop("start", 0), values[0]]

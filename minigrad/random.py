@@ -23,6 +23,7 @@ from minigrad._ext import elementwise as kernels
 from minigrad._ext import random as integers
 from minigrad._ext.engine import TensorBase, from_array
 from minigrad._ext.memory import empty_array
+from minigrad._ext.views import new_shape
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -207,7 +208,7 @@ def _draw_uniform(shape: Any, dtype: DType, low: float, high: float, generator: 
 
 def _draw_normal(shape: Any, dtype: DType, mean: Any, std: Any, generator: Generator | None) -> np.ndarray:
     real = _float_dtype(dtype, "normal_kernel_cpu")
-    if real == np.float32:
+    if dtype is _dtype.float32:
         n = math.prod(shape)
         values = kernels.normals(_words(_rng(generator), n + n % 2), n).reshape(shape)
     else:
@@ -292,6 +293,9 @@ def _draw_order(n: int, generator: Generator | None) -> np.ndarray:
 
 def _shape(size: tuple[Any, ...], function: str) -> tuple[int, ...]:
     """The shape from `*size`: integers, or one sequence of them."""
+    plain = new_shape(size) if size else None
+    if plain is not None:
+        return plain
     if len(size) == 1 and not isinstance(size[0], int | np.integer):
         if not isinstance(size[0], Sequence) or isinstance(size[0], str):
             raise TypeError(f"{function}(): argument 'size' (position 1) must be tuple of ints, not {type(size[0]).__name__}")

@@ -60,9 +60,13 @@ def test_join(dtype, axis):
         shape[axis] = size
         parts.append(rng.integers(0, 2, shape[::-1]).astype(dtype).T)
     expected = np.concatenate(parts, axis)
-    out = np.empty(expected.shape, dtype)
-    arrange.join(out, tuple(parts), axis)
-    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(arrange.joined(axis, *parts), expected, strict=True)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_stack(axis):
+    parts = [np.random.default_rng(i).integers(0, 100, (6, 41, 5)).astype(np.float32).transpose(2, 1, 0) for i in range(3)]
+    np.testing.assert_array_equal(arrange.stacked(axis, *parts), np.stack(parts, axis), strict=True)
 
 
 def test_join_of_many_parts():
@@ -70,9 +74,7 @@ def test_join_of_many_parts():
     for count in (15, 16, 17, 100):
         parts = [rng.integers(0, 100, (5, int(rng.integers(0, 4)), 3)).astype(np.float32) for _ in range(count)]
         expected = np.concatenate(parts, 1)
-        out = np.empty(expected.shape, np.float32)
-        arrange.join(out, tuple(parts), 1)
-        np.testing.assert_array_equal(out, expected)
+        np.testing.assert_array_equal(arrange.joined(1, *parts), expected, strict=True)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int16, np.bool_])
@@ -190,9 +192,7 @@ def test_joining_cuts_all_parts_into_the_same_slices(axis, sizes, dtype):
         shape[axis] = size
         parts.append(rng.integers(0, 200, shape).astype(dtype))
     want = np.concatenate(parts, axis)
-    out = np.empty_like(want)
-    arrange.join(out, tuple(parts), axis)
-    np.testing.assert_array_equal(out, want)
+    np.testing.assert_array_equal(arrange.joined(axis, *parts), want, strict=True)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.uint8])

@@ -748,8 +748,9 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
         if max is not None:
             out = where(out > max, max, out) if not isinstance(max, TensorBase) else where(_passes(gt(out, max), max), max, out)
         return out
-    numbers = [value for value in (min, max) if value is not None]
-    return apply(ClampFunction(min, max), cast(input, result_type(input, *numbers)))
+    if not input.dtype.is_floating_point:
+        input = cast(input, result_type(input, *[value for value in (min, max) if value is not None]))
+    return apply(ClampFunction(min, max), input)
 
 
 class ClampFunction(Function):

@@ -11,7 +11,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
 from minigrad._ext import elementwise, hot_loss
 from minigrad._ext import loss as kernels
-from minigrad._ext.engine import Function, TensorBase, apply, from_array
+from minigrad._ext.engine import Function, TensorBase, apply, from_array, try_kernel
 from minigrad._ext.memory import empty_array
 from minigrad.ops.elementwise import ClampGradFunction, clamp, clamp_min, exp, log, log1p, sigmoid, sign
 from minigrad.ops.reduce import sum
@@ -35,9 +35,7 @@ class SoftmaxFunction(Function):
         self.dim = dim
 
     def forward(self, x):
-        out = empty_array(x.shape, x.dtype)
-        kernels.softmax_forward(_around(x, self.dim), _around(out, self.dim), False)
-        return out
+        return kernels.softmax_forward(x, self.dim, False)
 
     def backward(self, g, out):
         return apply(SoftmaxGradFunction(self.dim), g, out)
@@ -52,9 +50,7 @@ class SoftmaxGradFunction(Function):
         self.dim = dim
 
     def forward(self, g, y):
-        out = empty_array(y.shape, y.dtype)
-        kernels.softmax_backward(_around(g, self.dim), _around(y, self.dim), _around(out, self.dim), False)
-        return out
+        return kernels.softmax_backward(g, y, self.dim, False)
 
     def backward(self, h, g, y):
         wants_g, wants_y = self.needs_input_grad
@@ -84,7 +80,8 @@ def softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> Tenso
     Raises IndexError for a dim that is not there, NotImplementedError for integers without a dtype.
     """
     x, dim = _scores("softmax", input, dim, dtype)
-    return apply(SoftmaxFunction(dim), x)
+    out = try_kernel(kernels.softmax_forward, x, dim, False)
+    return apply(SoftmaxFunction(dim), x) if out is None else out
 
 
 class LogSoftmaxFunction(Function):
@@ -92,9 +89,7 @@ class LogSoftmaxFunction(Function):
         self.dim = dim
 
     def forward(self, x):
-        out = empty_array(x.shape, x.dtype)
-        kernels.softmax_forward(_around(x, self.dim), _around(out, self.dim), True)
-        return out
+        return kernels.softmax_forward(x, self.dim, True)
 
     def backward(self, g, out):
         return apply(LogSoftmaxGradFunction(self.dim), g, out)
@@ -109,9 +104,7 @@ class LogSoftmaxGradFunction(Function):
         self.dim = dim
 
     def forward(self, g, y):
-        out = empty_array(y.shape, y.dtype)
-        kernels.softmax_backward(_around(g, self.dim), _around(y, self.dim), _around(out, self.dim), True)
-        return out
+        return kernels.softmax_backward(g, y, self.dim, True)
 
     def backward(self, h, g, y):
         wants_g, wants_y = self.needs_input_grad
@@ -126,7 +119,8 @@ class LogSoftmaxGradFunction(Function):
 def log_softmax(input: Tensor, dim: int, dtype: _dtype.dtype | None = None) -> Tensor:
     """log(softmax(input)) along dim, computed as (x - max) - log sum exp(x - max). Arguments and errors as for softmax."""
     x, dim = _scores("log_softmax", input, dim, dtype)
-    return apply(LogSoftmaxFunction(dim), x)
+    out = try_kernel(kernels.softmax_forward, x, dim, True)
+    return apply(LogSoftmaxFunction(dim), x) if out is None else out
 
 
 # Losses of class indices. x is (N, C, ...), or (C) for one sample.

@@ -751,7 +751,10 @@ def _arg_extremum(name: str, node: type, input: Tensor, dim: int | None, keepdim
         return from_array(index.reshape((1,) * input.ndim if keepdim else ()))
     axis = _one_dim(dim, input.ndim, name)
     _check_not_empty(input, (axis,), name, True)
-    return _selected(node(axis, keepdim), input.detach())[1]
+    if input.ndim == 0:
+        return from_array(np.zeros((), np.int64))
+    index = node(axis).select(input._array)[1]
+    return from_array(index if keepdim else index.squeeze(axis))
 
 
 @accepts_axis

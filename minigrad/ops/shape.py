@@ -12,7 +12,7 @@ from minigrad import _dtype
 from minigrad._arguments import accepts_axis, as_size, check_elements, normalize_dim, normalize_dims
 from minigrad._ext import arrange as kernels
 from minigrad._ext import memory, views
-from minigrad._ext.engine import Function, TensorBase, apply, are_alike, as_view, try_kernel
+from minigrad._ext.engine import Function, apply, are_alike, as_view, try_kernel
 from minigrad._naming import named_node
 
 if TYPE_CHECKING:
@@ -445,11 +445,7 @@ class CatFunction(Function):
 
     def forward(self, *arrays):
         self.sizes = [a.shape[self.dim] for a in arrays]
-        shape = list(arrays[0].shape)
-        shape[self.dim] = sum(self.sizes)
-        out = memory.empty_array(tuple(shape), arrays[0].dtype)
-        kernels.join(out, arrays, self.dim)
-        return out
+        return kernels.joined(self.dim, *arrays)
 
     def backward(self, g):
         parts = split(g, self.sizes, self.dim)
@@ -463,7 +459,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     if not tensors:
         raise ValueError("cat(): expected a non-empty list of Tensors")
     if are_alike(tensors) and tensors[0].ndim:
-        return apply(CatFunction(normalize_dim(dim, tensors[0].ndim)), *tensors)
+        dim = normalize_dim(dim, tensors[0].ndim)
+        out = try_kernel(kernels.joined, dim, *tensors)
+        return apply(CatFunction(dim), *tensors) if out is None else out
     for i, x in enumerate(tensors):
         if not hasattr(x, "_array"):
             raise TypeError(f"cat(): expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
@@ -508,7 +506,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
     if not are_alike(tensors):
         tensors = _as_alike(tensors)
     dim = normalize_dim(dim, tensors[0].ndim + 1)
-    return apply(StackFunction(dim), *tensors)
+    out = try_kernel(kernels.stacked, dim, *tensors)
+    return apply(StackFunction(dim), *tensors) if out is None else out
 
 
 class StackFunction(Function):
@@ -518,10 +517,7 @@ class StackFunction(Function):
         self.dim = dim
 
     def forward(self, *arrays):
-        shape = arrays[0].shape
-        out = memory.empty_array((*shape[: self.dim], len(arrays), *shape[self.dim :]), arrays[0].dtype)
-        kernels.join(out, arrays, self.dim)
-        return out
+        return kernels.stacked(self.dim, *arrays)
 
     def backward(self, g):
         parts = apply(UnbindFunction(self.dim), g)
