@@ -10,13 +10,14 @@ from typing import Any
 Row = dict[str, Any]
 
 FAMILIES = {
-    "step": "whole training steps", "tiny": "tiny operations", "convolution": "convolution", "matmul": "matrix products",
-    "pooling": "pooling", "norm": "normalization", "activation": "activations", "elementwise": "elementwise functions",
-    "reduction": "reductions", "softmax": "softmax", "loss": "losses", "resize": "resizing and sampling", "pad": "padding",
-    "index": "indexing and embedding", "shape": "joining and copying", "random": "random numbers and dropout",
-    "sequence": "layers over sequences", "optim": "optimizer steps", "allocator": "new memory", "program": "whole processes",
+    "step": "whole training steps", "tiny": "tiny operations", "call": "calls with small tensors", "convolution": "convolution",
+    "matmul": "matrix products", "pooling": "pooling", "norm": "normalization", "activation": "activations",
+    "elementwise": "elementwise functions", "reduction": "reductions", "softmax": "softmax", "loss": "losses",
+    "resize": "resizing and sampling", "pad": "padding", "index": "indexing and embedding", "shape": "joining and copying",
+    "random": "random numbers and dropout", "sequence": "layers over sequences", "optim": "optimizer steps",
+    "allocator": "new memory", "program": "whole processes",
 }  # fmt: skip
-NOT_OPS = ("step", "tiny", "sequence", "optim", "allocator", "program")
+NOT_OPS = ("step", "tiny", "call", "sequence", "optim", "allocator", "program")
 
 
 def median(row: Row, library: str) -> float | None:

@@ -56,6 +56,47 @@ def tiny_linear(L):
     return run
 
 
+# --- calls with small tensors: views, copies and new tensors, which a program makes by the way -------------------------------
+CALLS = {
+    "x[0]": lambda L, x: x[0],
+    "x[1:3]": lambda L, x: x[1:3],
+    "x[0, 1].item()": lambda L, x: x[0, 1].item(),
+    "x.reshape(-1)": lambda L, x: x.reshape(-1),
+    "x.flatten(1)": lambda L, x: x.flatten(1),
+    "x.T": lambda L, x: x.T,
+    "x.permute(1, 0)": lambda L, x: x.permute(1, 0),
+    "x.unsqueeze(0)": lambda L, x: x.unsqueeze(0),
+    "x.squeeze()": lambda L, x: x.squeeze(),
+    "x.expand(3, 64, 32)": lambda L, x: x.expand(3, 64, 32),
+    "x.detach()": lambda L, x: x.detach(),
+    "x.chunk(4)": lambda L, x: x.chunk(4),
+    "cat of two": lambda L, x: L.cat([x, x]),
+    "stack of two": lambda L, x: L.stack([x, x]),
+    "x.argmax(1)": lambda L, x: x.argmax(1),
+    "softmax of rows": lambda L, x: x.softmax(1),
+    "x + 1": lambda L, x: x + 1,
+    "x > 0": lambda L, x: x > 0,
+    "zeros(3, 4)": lambda L, x: L.zeros(3, 4),
+    "tensor([1.0, 2.0])": lambda L, x: L.tensor([1.0, 2.0]),
+    "arange(10)": lambda L, x: L.arange(10),
+    "randn(3, 4)": lambda L, x: L.randn(3, 4),
+}
+
+
+def small_call(function, recorded):
+    def prepare(L):
+        x = L.randn(64, 32, requires_grad=recorded)
+        return lambda: function(L, x)
+
+    return prepare
+
+
+for label, function in CALLS.items():
+    call("call", f"{label}, of 64x32" if "x" in label or "of" in label else label)(small_call(function, False))
+    if label in ("x[0]", "x.reshape(-1)", "x.T", "cat of two", "softmax of rows"):
+        call("call", f"{label}, of 64x32, recorded")(small_call(function, True))
+
+
 # --- multilayer perceptrons -------------------------------------------------------------------------------------------------
 def mlp(L, *widths, activation):
     layers = []

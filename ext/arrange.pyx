@@ -173,25 +173,6 @@ cdef join(cnp.ndarray out, tuple parts, int axis):
     make_copies(plans, count, out)
 
 
-def entries(cnp.ndarray x, int axis) -> tuple:
-    """Views of each entry of an axis, without it."""
-    cdef cnp.npy_intp shape[64]
-    cdef cnp.npy_intp strides[64]
-    cdef int d, last = cnp.PyArray_NDIM(x) - 1
-    cdef int flags = cnp.PyArray_FLAGS(x) & (cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE)
-    cdef char *at = <char *> cnp.PyArray_DATA(x)
-    cdef cnp.ndarray view
-    cdef list views = []
-    for d in range(last):
-        shape[d], strides[d] = cnp.PyArray_DIM(x, d + (d >= axis)), cnp.PyArray_STRIDE(x, d + (d >= axis))
-    for _ in range(cnp.PyArray_DIM(x, axis)):
-        view = cnp.PyArray_New(np.ndarray, last, shape, cnp.PyArray_TYPE(x), strides, at, 0, flags, <object> NULL)
-        cnp.set_array_base(view, x)
-        views.append(view)
-        at += cnp.PyArray_STRIDE(x, axis)
-    return tuple(views)
-
-
 def rolled(cnp.ndarray x, tuple moves):
     """A C-contiguous copy with the entries of each axis moved on, around the end, by less than its size (0 where there are none)."""
     cdef copy_plan[AT_ONCE] plans

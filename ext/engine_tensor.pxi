@@ -388,20 +388,6 @@ def overwritten(object overwrite, TensorBase input, tuple args, dict kwargs) -> 
     return True
 
 
-def are_alike(list values) -> bool:
-    """Whether these are tensors of one dtype and one shape."""
-    cdef cnp.ndarray first, array
-    for value in values:
-        if not isinstance(value, TensorBase):
-            return False
-    first = (<TensorBase> values[0])._array
-    for value in values:
-        array = (<TensorBase> value)._array
-        if cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(first) or not cnp.PyArray_SAMESHAPE(array, first):
-            return False
-    return True
-
-
 def from_array(cnp.ndarray array):
     """A new leaf Tensor around the array (of a supported dtype): shared, not copied."""
     return wrap(array)

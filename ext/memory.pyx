@@ -119,6 +119,16 @@ def zeros_array(tuple shape, dtype):
     return zeros(read_shape(shape, dims), dims, number_of(dtype))
 
 
+cdef cnp.ndarray view_of(cnp.ndarray array, int ndim, cnp.npy_intp *shape, cnp.npy_intp *strides, char *start):
+    """A view of the array's memory, from `start` on in steps of its own."""
+    cdef cnp.ndarray view = cnp.PyArray_New(
+        np.ndarray, ndim, shape, cnp.PyArray_TYPE(array), strides, start, 0,
+        cnp.PyArray_FLAGS(array) & (cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE), <object> NULL
+    )
+    cnp.set_array_base(view, array)
+    return view
+
+
 def broadcast_view(cnp.ndarray array, tuple shape):
     """A view of the array in a shape that it broadcasts to (the caller has checked that it does)."""
     cdef cnp.npy_intp dims[64]
@@ -130,12 +140,7 @@ def broadcast_view(cnp.ndarray array, tuple shape):
             strides[i] = 0
         else:
             strides[i] = cnp.PyArray_STRIDES(array)[i - lead]
-    cdef cnp.ndarray view = cnp.PyArray_New(
-        np.ndarray, n, dims, cnp.PyArray_TYPE(array), strides, cnp.PyArray_DATA(array), 0,
-        cnp.PyArray_FLAGS(array) & (cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE), <object> NULL
-    )
-    cnp.set_array_base(view, array)
-    return view
+    return view_of(array, n, dims, strides, <char *> cnp.PyArray_DATA(array))
 
 
 def memory_stats() -> dict:

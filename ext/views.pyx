@@ -1,14 +1,14 @@
-"""The array of a view, for the arguments that views mostly have: an array in, an array of the same memory out.
+"""The arrays of views, for the arguments that views mostly have: an array in, an array of the same memory out.
 
-Each function gives None where there is more to do than that (other types of arguments, an error to raise, elements to copy), and
+Most functions give None where there is more to do than that (other types of arguments, an error to raise, elements to copy), and
 minigrad/ops/shape.py and index.py go the general way. They are compiled because views of small tensors are what a program makes most of,
 and a few checks in Python take longer than PyTorch's whole call.
 """
-import numpy as np
-
 cimport numpy as cnp
 from cpython.long cimport PyLong_CheckExact
 from cpython.slice cimport PySlice_Check
+
+from minigrad._ext.memory cimport view_of
 
 cnp.import_array()
 
@@ -191,16 +191,7 @@ def expanded(cnp.ndarray x, tuple sizes):
             strides[i] = cnp.PyArray_STRIDE(x, i - lead)
         elif own != 1 or wanted.size[i] < 0:
             return None
-    return memory_view(x, wanted.count, wanted.size, strides)
-
-
-cdef object memory_view(cnp.ndarray x, int ndim, cnp.npy_intp *shape, cnp.npy_intp *strides):
-    cdef cnp.ndarray view = cnp.PyArray_New(
-        np.ndarray, ndim, shape, cnp.PyArray_TYPE(x), strides, cnp.PyArray_DATA(x), 0,
-        cnp.PyArray_FLAGS(x) & (cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE), <object> NULL
-    )
-    cnp.set_array_base(view, x)
-    return view
+    return view_of(x, wanted.count, wanted.size, strides, <char *> cnp.PyArray_DATA(x))
 
 
 def sliced(cnp.ndarray x, index):
@@ -242,3 +233,33 @@ cdef inline bint is_entry(object item, cnp.ndarray x, int dim) except -1:
         return False
     cdef cnp.npy_intp size = cnp.PyArray_DIM(x, dim)
     return -size <= item < size
+
+
+def entries(cnp.ndarray x, int axis) -> tuple:
+    """Views of each entry of an axis, without it."""
+    cdef cnp.npy_intp[MAX_NDIM] shape
+    cdef cnp.npy_intp[MAX_NDIM] strides
+    cdef int d, last = cnp.PyArray_NDIM(x) - 1
+    cdef char *start = <char *> cnp.PyArray_DATA(x)
+    cdef list views = []
+    for d in range(last):
+        shape[d], strides[d] = cnp.PyArray_DIM(x, d + (d >= axis)), cnp.PyArray_STRIDE(x, d + (d >= axis))
+    for _ in range(cnp.PyArray_DIM(x, axis)):
+        views.append(view_of(x, last, shape, strides, start))
+        start += cnp.PyArray_STRIDE(x, axis)
+    return tuple(views)
+
+
+def pieces(cnp.ndarray x, list sizes, int axis) -> tuple:
+    """Views of consecutive pieces of these sizes, which add up to that of the axis."""
+    cdef cnp.npy_intp[MAX_NDIM] shape
+    cdef int d, ndim = cnp.PyArray_NDIM(x)
+    cdef char *start = <char *> cnp.PyArray_DATA(x)
+    cdef list views = []
+    for d in range(ndim):
+        shape[d] = cnp.PyArray_DIM(x, d)
+    for size in sizes:
+        shape[axis] = size
+        views.append(view_of(x, ndim, shape, cnp.PyArray_STRIDES(x), start))
+        start += size * cnp.PyArray_STRIDE(x, axis)
+    return tuple(views)

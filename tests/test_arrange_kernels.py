@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad._ext import arrange, index
+from minigrad._ext import arrange, index, views
 from minigrad.ops.shape import _can_view
 from tests import isa
 
@@ -95,21 +95,23 @@ def test_rolls_flips_and_entries(shape, dtype):
                 assert out.flags.c_contiguous
                 assert not np.shares_memory(out, x)
         for axis in axes:
-            views = arrange.entries(x, axis)
-            assert len(views) == x.shape[axis]
-            for i, view in enumerate(views):
+            parts = views.entries(x, axis)
+            assert len(parts) == x.shape[axis]
+            for i, view in enumerate(parts):
                 np.testing.assert_array_equal(view, x.take(i, axis), strict=True)
                 assert np.shares_memory(view, x) == (view.size > 0)
                 assert view.flags.writeable
-            if views:
-                out = np.empty(x.shape, dtype)
-                arrange.join(out, views, axis)
-                np.testing.assert_array_equal(out, x)
+            if parts:
+                np.testing.assert_array_equal(arrange.stacked(axis, *parts), x)
+            sizes = [x.shape[axis] // 3, 0, x.shape[axis] - x.shape[axis] // 3]
+            for view, expected in zip(views.pieces(x, sizes, axis), np.split(x, np.cumsum(sizes[:-1]), axis), strict=True):
+                np.testing.assert_array_equal(view, expected, strict=True)
+                assert view.size == 0 or np.shares_memory(view, x)
 
 
 def test_entries_of_what_cannot_be_written():
     x = np.broadcast_to(np.float32(1), (3, 4))
-    assert not any(view.flags.writeable for view in arrange.entries(x, 0))
+    assert not any(view.flags.writeable for view in views.entries(x, 0))
 
 
 @pytest.mark.parametrize("level", ["v2", "v3"])

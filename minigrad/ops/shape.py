@@ -641,12 +641,7 @@ class SplitFunction(Function):
 
     def forward(self, x):
         self.source = x.shape
-        lead = (slice(None),) * self.dim
-        pieces, start = [], 0
-        for size in self.sizes:
-            pieces.append(x[(*lead, slice(start, start + size))])
-            start += size
-        return tuple(pieces)
+        return views.pieces(x, self.sizes, self.dim)
 
     def backward(self, g):
         some = next(part for part in g if part is not None)
@@ -723,7 +718,7 @@ class UnbindFunction(Function):
         self.dim = dim
 
     def forward(self, x):
-        return kernels.entries(x, self.dim)
+        return views.entries(x, self.dim)
 
     def backward(self, g):
         some = next(part for part in g if part is not None)
