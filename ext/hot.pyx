@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t
 
 from minigrad._ext.engine cimport Function, TensorBase, attach, begin, edge_of, end, grad_enabled, needs_grad, watching, wrap
 from minigrad._ext.elementwise import ufunc
+from minigrad._ext.index import merged
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
@@ -432,3 +433,26 @@ def sum_all(input):
 def mean_all(input):
     """The mean of all elements of a contiguous float tensor of at most 8 dimensions, NaN for none; None for any other."""
     return watched_reduce_all(input, True)
+
+
+def leading_positions(index, TensorBase x):
+    """Where the elements of x lie in its first dimensions seen as one, for an index of contiguous int64 tensors of one shape. None for
+    any other index, and for one that is not in range."""
+    cdef tuple items = <tuple> index if type(index) is tuple else (index,)
+    cdef list arrays = [], sizes = []
+    cdef cnp.ndarray array, first
+    cdef int k
+    if not 0 < len(items) <= cnp.PyArray_NDIM(x._array):
+        return None
+    for k in range(<int> len(items)):
+        if not isinstance(items[k], TensorBase):
+            return None
+        array = (<TensorBase> items[k])._array
+        first = arrays[0] if k else array
+        if cnp.PyArray_TYPE(array) != cnp.NPY_INT64 or cnp.PyArray_NDIM(array) == 0 or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+            return None
+        if not cnp.PyArray_SAMESHAPE(array, first):
+            return None
+        arrays.append(array)
+        sizes.append(cnp.PyArray_DIM(x._array, k))
+    return merged(arrays, sizes)

@@ -11,7 +11,6 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
-from minigrad._ext.engine cimport TensorBase
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
@@ -85,29 +84,6 @@ def merged(list indices, list sizes):
         with nogil:
             inside &= mg_merge_indices(to, at, n, size, threads)
     return out if inside else None
-
-
-def leading_positions(index, TensorBase x):
-    """merged() for the plainest index of x: contiguous int64 tensors of one shape, for its first dimensions. None for any other index,
-    and for one that is not in range."""
-    cdef tuple items = <tuple> index if type(index) is tuple else (index,)
-    cdef list arrays = [], sizes = []
-    cdef cnp.ndarray array, first
-    cdef int k
-    if not 0 < len(items) <= cnp.PyArray_NDIM(x._array):
-        return None
-    for k in range(<int> len(items)):
-        if not isinstance(items[k], TensorBase):
-            return None
-        array = (<TensorBase> items[k])._array
-        first = arrays[0] if k else array
-        if cnp.PyArray_TYPE(array) != cnp.NPY_INT64 or cnp.PyArray_NDIM(array) == 0 or not cnp.PyArray_IS_C_CONTIGUOUS(array):
-            return None
-        if not cnp.PyArray_SAMESHAPE(array, first):
-            return None
-        arrays.append(array)
-        sizes.append(cnp.PyArray_DIM(x._array, k))
-    return merged(arrays, sizes)
 
 
 def places(cnp.ndarray mask):

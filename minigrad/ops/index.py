@@ -9,8 +9,8 @@ import numpy as np
 
 from minigrad import _dtype
 from minigrad._arguments import accepts_axis, normalize_dim
+from minigrad._ext import hot, views
 from minigrad._ext import index as kernels
-from minigrad._ext import views
 from minigrad._ext.arrange import copied, copy_into, fill_with
 from minigrad._ext.elementwise import masked_fill_ as masked_fill_kernel
 from minigrad._ext.engine import Function, TensorBase, apply, as_view, constant_of, from_array, try_kernel
@@ -345,7 +345,7 @@ def getitem(input: Tensor, index: object) -> Tensor:
     array = views.sliced(input._array, index)
     if array is not None:
         return as_view(input, array, SliceFunction, index if type(index) is tuple else (index,))
-    positions, dim, merged = kernels.leading_positions(index, input), 0, len(index) if type(index) is tuple else 1
+    positions, dim, merged = hot.leading_positions(index, input), 0, len(index) if type(index) is tuple else 1
     if positions is None:
         index, basic = _normalize_index(input, index)
         if basic:
@@ -404,7 +404,7 @@ def _check_fits(value: Tensor, shape: tuple[int, ...]) -> None:
 
 def setitem(input: Tensor, index: object, value: object) -> None:
     """input[index] = value, in place; gradients flow to value and to what was not overwritten."""
-    positions = kernels.leading_positions(index, input)
+    positions = hot.leading_positions(index, input)
     if isinstance(value, (int, float)):
         value = number_for(value, input.dtype)
     basic = False
