@@ -11,6 +11,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
+from minigrad._ext.around cimport Around, around
 from minigrad._ext.memory cimport empty
 from minigrad._ext.threads cimport plan_threads
 
@@ -126,30 +127,10 @@ def counted(cnp.ndarray x, int64_t least):
     return counts
 
 
-cdef struct Around:
-    int64_t outer
-    int64_t size
-    int64_t inner
-
-
-cdef Around around(int ndim, const cnp.npy_intp *shape, int dim, int merged) noexcept:
-    """The sizes before, of and after the dimensions dim ... dim + merged - 1, seen as one."""
-    cdef Around sizes = [1, 1, 1]
-    cdef int d
-    for d in range(ndim):
-        if d < dim:
-            sizes.outer *= shape[d]
-        elif d < dim + merged:
-            sizes.size *= shape[d]
-        else:
-            sizes.inner *= shape[d]
-    return sizes
-
-
 def take_rows(cnp.ndarray x, cnp.ndarray index, int dim, int merged):
     """The entries of dimensions dim ... dim + merged - 1, seen as one, at an index of any shape, which takes their place."""
     cdef int ndim = cnp.PyArray_NDIM(x), places = cnp.PyArray_NDIM(index), d
-    cdef Around at = around(ndim, cnp.PyArray_DIMS(x), dim, merged)
+    cdef Around at = around(x, dim, merged)
     cdef int64_t count = cnp.PyArray_SIZE(index), bytes = at.inner * cnp.PyArray_ITEMSIZE(x)
     cdef cnp.npy_intp[MAX_NDIM] shape
     cdef int threads = plan_threads(at.outer * count * (bytes // 16 + 3)), inside = 1
@@ -201,7 +182,7 @@ def add_rows(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, 
     With a source_index (for dim 0), of as many int64, source[source_index] is added; it is not formed.
     """
     cdef cnp.ndarray out = like_table(x, shape, source)
-    cdef Around at = around(cnp.PyArray_NDIM(out), cnp.PyArray_DIMS(out), dim, merged)
+    cdef Around at = around(out, dim, merged)
     cdef int64_t count = cnp.PyArray_SIZE(index)
     cdef int64_t *positions = <int64_t *> cnp.PyArray_DATA(index)
     cdef int64_t *rows_at = NULL if source_index is None else <int64_t *> cnp.PyArray_DATA(source_index)
@@ -222,7 +203,7 @@ def add_rows(cnp.ndarray x, tuple shape, cnp.ndarray source, cnp.ndarray index, 
 def put_rows(cnp.ndarray x, cnp.ndarray source, cnp.ndarray index, int dim, int merged, bint in_place):
     """A copy of x, or x itself (in_place), with what is in source in place of the entries that take_rows takes, in the order of the
     index. All contiguous and of one dtype. With an index that is not in range, x itself has what the others put there."""
-    cdef Around at = around(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim, merged)
+    cdef Around at = around(x, dim, merged)
     cdef int64_t count = cnp.PyArray_SIZE(index), bytes = at.inner * cnp.PyArray_ITEMSIZE(x)
     cdef cnp.ndarray out = x if in_place else empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
     cdef int64_t *positions = <int64_t *> cnp.PyArray_DATA(index)

@@ -5,6 +5,7 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t
 
+from minigrad._ext.around cimport Around, around
 from minigrad._ext.memory cimport empty
 from minigrad._ext.memory import empty_array
 from minigrad._ext.threads cimport plan_threads
@@ -34,33 +35,12 @@ cdef extern from "loss.h" nogil:
     const int LOSS_MEAN_SEGMENT
 
 
-cdef struct Around:
-    int64_t outer
-    int64_t n
-    int64_t inner
-    int threads
-
-
-cdef Around around(cnp.ndarray x, int dim) noexcept:
-    """The sizes before, of and after a dimension; a 0-d array is one of one element."""
-    cdef Around sizes = [1, 1, 1, 1]
-    cdef int d
-    for d in range(cnp.PyArray_NDIM(x)):
-        if d < dim:
-            sizes.outer *= cnp.PyArray_DIM(x, d)
-        elif d == dim:
-            sizes.n = cnp.PyArray_DIM(x, d)
-        else:
-            sizes.inner *= cnp.PyArray_DIM(x, d)
-    sizes.threads = plan_threads(sizes.outer * sizes.n * sizes.inner)
-    return sizes
-
-
 def softmax_forward(cnp.ndarray x, int dim, bint logarithm):
     """softmax of a float array over a dimension, or (logarithm) its logarithm."""
     cdef cnp.ndarray source = cnp.PyArray_GETCONTIGUOUS(x)
     cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
-    cdef Around at = around(x, dim)
+    cdef Around at = around(x, dim, 1)
+    cdef int threads = plan_threads(cnp.PyArray_SIZE(x))
     cdef void *start = cnp.PyArray_DATA(source)
     cdef void *to = cnp.PyArray_DATA(out)
     cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32
@@ -69,9 +49,9 @@ def softmax_forward(cnp.ndarray x, int dim, bint logarithm):
         return out
     with nogil:
         if single:
-            softmax_forward_c(<const float *> start, <float *> to, how, at.outer, at.n, at.inner, at.threads)
+            softmax_forward_c(<const float *> start, <float *> to, how, at.outer, at.size, at.inner, threads)
         else:
-            softmax_forward_c(<const double *> start, <double *> to, how, at.outer, at.n, at.inner, at.threads)
+            softmax_forward_c(<const double *> start, <double *> to, how, at.outer, at.size, at.inner, threads)
     return out
 
 
@@ -79,7 +59,8 @@ def softmax_backward(cnp.ndarray g, cnp.ndarray y, int dim, bint logarithm):
     """y (g - sum g y) for y = softmax(x) over a dimension, or (logarithm) g - exp(y) sum g for y = log_softmax(x)."""
     cdef cnp.ndarray slope = cnp.PyArray_GETCONTIGUOUS(g), value = cnp.PyArray_GETCONTIGUOUS(y)
     cdef cnp.ndarray out = empty(cnp.PyArray_NDIM(y), cnp.PyArray_DIMS(y), cnp.PyArray_TYPE(y))
-    cdef Around at = around(y, dim)
+    cdef Around at = around(y, dim, 1)
+    cdef int threads = plan_threads(cnp.PyArray_SIZE(y))
     cdef void *pg = cnp.PyArray_DATA(slope)
     cdef void *py = cnp.PyArray_DATA(value)
     cdef void *to = cnp.PyArray_DATA(out)
@@ -89,9 +70,9 @@ def softmax_backward(cnp.ndarray g, cnp.ndarray y, int dim, bint logarithm):
         return out
     with nogil:
         if single:
-            softmax_backward_c(<const float *> pg, <const float *> py, <float *> to, how, at.outer, at.n, at.inner, at.threads)
+            softmax_backward_c(<const float *> pg, <const float *> py, <float *> to, how, at.outer, at.size, at.inner, threads)
         else:
-            softmax_backward_c(<const double *> pg, <const double *> py, <double *> to, how, at.outer, at.n, at.inner, at.threads)
+            softmax_backward_c(<const double *> pg, <const double *> py, <double *> to, how, at.outer, at.size, at.inner, threads)
     return out
 
 

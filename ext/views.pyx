@@ -28,7 +28,7 @@ cdef bint read_sizes(tuple arguments, Sizes *out) except -1:
     """The ints of (2, 3), ((2, 3),) or ([2, 3],); False for anything else, and for a number that no size can be."""
     cdef object items = arguments
     cdef int i
-    if len(arguments) == 1 and (isinstance(arguments[0], (tuple, list))):
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         items = arguments[0]
     if len(items) > MAX_NDIM:
         return False
