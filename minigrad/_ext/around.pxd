@@ -9,7 +9,7 @@ cdef struct Around:
 
 
 cdef inline Around around(cnp.ndarray x, int dim, int merged) noexcept:
-    """The sizes before, of and after the dimensions dim ... dim + merged - 1 of an array, seen as one. A 0-d array is one of one element."""
+    """The sizes before, of and after the dimensions dim ... dim + merged - 1 of an array, seen as one; 1 each for a 0-d one."""
     cdef Around sizes = [1, 1, 1]
     cdef int d
     for d in range(cnp.PyArray_NDIM(x)):
